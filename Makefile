@@ -1,0 +1,48 @@
+# Everything a developer runs. `make` alone lists the targets; each sets up what it needs first.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint format types system-packages clean
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+HOST ?= 127.0.0.1
+PORT ?= 8000
+# Arguments for pytest: make test ARGS="tests/wire -x"
+ARGS ?=
+
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv with everything in it (PYTHON=... chooses the interpreter)
+
+# Done again only when what it installs may have changed.
+$(STAMP): pyproject.toml scripts/setup
+	@scripts/setup
+	@touch $@
+
+demo: setup ## Run the demo chat (PORT=8000 HOST=127.0.0.1)
+	@echo "The chat is at http://$(HOST):$(PORT)/ (Ctrl-C stops it)"
+	@exec $(BIN)/antiphon run examples.chat.app:app --host $(HOST) --port $(PORT)
+
+test: setup system-packages lint types ## Check format, lint and types, then run the tests (ARGS="tests/wire -x")
+	@$(BIN)/pytest $(ARGS)
+
+lint: setup ## Check the format and the lint rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+format: setup ## Format the code and apply the safe fixes
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+types: setup ## Check the types
+	@$(BIN)/mypy --strict src
+
+system-packages:
+	@scripts/system-packages
+
+clean: ## Remove .venv and all caches
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
