@@ -1,0 +1,69 @@
+"""What all tests share: asyncio, free ports, and Chromium or a plain word about its absence."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.servers import free_loopback_port
+
+IN_CI = os.environ.get("CI") == "true"
+
+_chromium_tests = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run coroutine tests on asyncio only: Antiphon runs nowhere else."""
+    return "asyncio"
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A loopback port that was free a moment ago."""
+    return free_loopback_port()
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> Path:
+    """The Chromium to give to Playwright; without one the test is skipped, in CI it fails.
+
+    Launch it with `executable_path=chromium_path` and `args=["--no-sandbox"]`.
+    """
+    path = _find_chromium()
+    if path is not None:
+        return path
+    missing = "Chromium is missing: apt-get install chromium, or set CHROMIUM=/path/to/chromium"
+    if IN_CI:
+        pytest.fail(f"{missing}. Nothing may be skipped with CI=true.", pytrace=False)
+    pytest.skip(missing)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note which of the tests to be run need Chromium."""
+    session.config.stash[_chromium_tests] = [
+        item.nodeid
+        for item in session.items
+        if "chromium_path" in getattr(item, "fixturenames", ())
+    ]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what was left out for lack of Chromium, and how to get it."""
+    needing = terminalreporter.config.stash.get(_chromium_tests, [])
+    if needing and not IN_CI and _find_chromium() is None:
+        files = ", ".join(sorted({nodeid.partition("::")[0] for nodeid in needing}))
+        terminalreporter.write_line(
+            f"Skipped {len(needing)} browser tests ({files}): no Chromium. "
+            "To run them: sudo apt-get install chromium, or set CHROMIUM=/path/to/chromium.",
+            yellow=True,
+        )
+
+
+def _find_chromium() -> Path | None:
+    """`CHROMIUM` when it is set, else what Debian and others install."""
+    chosen = os.environ.get("CHROMIUM")
+    names = [chosen] if chosen else ["chromium", "chromium-browser", "/usr/bin/chromium"]
+    found = next(filter(None, map(shutil.which, names)), None)
+    return Path(found) if found else None
