@@ -1,8 +1,8 @@
 """Servers as subprocesses, for tests that need a real port, a real signal, a real crash.
 
 A `LiveServer` runs any command on a free loopback port; entering it returns when the port accepts
-connections, leaving it stops the process. What the server prints goes to a file: `output()`, and the
-text of every error here, show it.
+connections, leaving it stops the process. What the server prints goes to a file; `output()` and the
+text of every error here show it.
 
     with LiveServer.antiphon("examples.echo:app") as server:
         async with websockets.connect(server.ws("/echo")) as ws: ...
