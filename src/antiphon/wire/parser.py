@@ -176,28 +176,36 @@ class Parser:
         end = len(data)
         while at < end and len(events) < room and not self._closed:
             if not self._missing:
-                # The fast path once more, for one of several messages in a chunk.
-                if end - at >= 6 and self._assembly is None:
-                    first = data[at]
-                    size = data[at + 1] - _MASKED
-                    start = at + 6
-                    stop = start + size
-                    if (
-                        _TEXT <= first <= _BINARY
-                        and 0 <= size <= SHORT
-                        and size <= self._limit
-                        and stop <= end
-                    ):
-                        payload = apply_mask(data[start:stop], data[at + 2 : start])
-                        events.append(payload.decode() if first == _TEXT else payload)
-                        at = stop
-                        continue
+                if self._assembly is None:
+                    at = self._burst(data, at, room, events)
+                    if at == end or len(events) == room:
+                        break
                 start = self._header(data, at)
                 if start < 0:
                     break
                 at = start
             at = self._payload(data, at, events)
         return end if self._closed else at
+
+    def _burst(self, data: bytes, at: int, room: int, events: list[Event]) -> int:
+        """Parse short messages, as many as follow one another; return where they stop."""
+        end = len(data)
+        longest = min(self._limit, SHORT)
+        while len(events) < room and at + 6 <= end:
+            first = data[at]
+            size = data[at + 1] - _MASKED
+            start = at + 6
+            stop = start + size
+            if not 0 <= size <= longest or stop > end:
+                break
+            if first == _TEXT:
+                events.append(apply_mask(data[start:stop], data[at + 2 : start]).decode())
+            elif first == _BINARY:
+                events.append(apply_mask(data[start:stop], data[at + 2 : start]))
+            else:
+                break
+            at = stop
+        return at
 
     def _header(self, data: bytes, at: int) -> int:
         """Begin the frame at ``at``; return where its payload starts, -1 if that is not known."""
