@@ -20,13 +20,14 @@ from tests.architecture.source import Package, folder_violations, read_package
 SOURCE = Path(__file__).parents[1] / "src" / "antiphon"
 
 ROWS = (
-    ("errors", "limits", "signals"),
+    ("errors",),
+    ("limits", "signals", "codec"),
     ("wire",),
     ("connection", "channels"),
     ("brokers", "protocols"),
     ("broadcast",),
-    ("app",),
     ("server",),
+    ("app",),
     ("observe", "compat", "testing", "cli"),
 )
 

@@ -1,0 +1,29 @@
+"""Antiphon: real-time for Python."""
+
+from antiphon.app import Antiphon, Depends, websocket
+from antiphon.channels import Position
+from antiphon.connection import WebSocket
+from antiphon.errors import (
+    AntiphonError,
+    InvalidMessage,
+    WebSocketDisconnect,
+    WebSocketException,
+)
+from antiphon.limits import Limits, Timeouts
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Antiphon",
+    "AntiphonError",
+    "Depends",
+    "InvalidMessage",
+    "Limits",
+    "Position",
+    "Timeouts",
+    "WebSocket",
+    "WebSocketDisconnect",
+    "WebSocketException",
+    "__version__",
+    "websocket",
+]

@@ -1,0 +1,263 @@
+"""The application: a Starlette application with WebSocket endpoints and channels.
+
+Routing, middleware, mounts, lifespan and exception handling are Starlette's. What is added is one table
+of providers for all handlers, one hub for all channels, and the frame around WebSocket endpoints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, TypedDict, TypeVar, Unpack
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+from starlette.types import Lifespan
+
+from antiphon.app.binding import Provider, Providers, Session
+from antiphon.app.binding import Scope as Lifetime
+from antiphon.app.endpoint import Endpoint, leave
+from antiphon.app.events import EventEndpoint
+from antiphon.app.http import route
+from antiphon.app.routes import endpoint_route, not_found
+from antiphon.app.security import OriginCheck, Origins
+from antiphon.app.services import Services
+from antiphon.app.threads import WorkerThreads
+from antiphon.app.view import EndpointOptions, options_of, websocket
+from antiphon.brokers import MemoryBroker
+from antiphon.channels import Broker, Channel, Hub, check
+from antiphon.errors import ConfigurationError
+from antiphon.limits import Limits, Timeouts
+from antiphon.server import Listen, run
+from antiphon.signals import Observer, Signal
+
+H = TypeVar("H", bound=Callable[..., Any])
+
+
+class StarletteOptions(TypedDict, total=False):
+    """What Starlette's own constructor takes besides the routes."""
+
+    debug: bool
+    middleware: Sequence[Middleware] | None
+    exception_handlers: Mapping[Any, Callable[..., Any]] | None
+    max_body_size: int | None
+
+
+class Antiphon(Starlette):
+    """A real-time application: an ASGI application that any ASGI server can run.
+
+    Args:
+        routes: Starlette's routes, and endpoints made by ``antiphon.websocket``.
+        allowed_origins: Browsers' pages that may connect, as ``"https://example.org"``; ``"*"`` for all.
+            None: pages of the same host only. Whoever is not a browser may always.
+        limits: How much a peer may use.
+        timeouts: How long to wait for it.
+        broker: What carries channels between processes; None for a single process.
+        lifespan: What runs around the application's life, as in Starlette.
+        **options: Starlette's other options: ``debug``, ``middleware``, ``exception_handlers``.
+
+    Raises:
+        ConfigurationError: Something of this cannot be.
+        BindingError: A handler has a parameter that nothing can fill.
+    """
+
+    def __init__(
+        self,
+        routes: Sequence[BaseRoute | Endpoint] | None = None,
+        *,
+        allowed_origins: Origins = None,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
+        broker: Broker | None = None,
+        lifespan: Lifespan[Antiphon] | None = None,
+        **options: Unpack[StarletteOptions],
+    ) -> None:
+        super().__init__(lifespan=self._run_lifespan, **options)
+        self._lifespan = lifespan
+        self.router.default = not_found
+        self.limits = limits or Limits()
+        self.timeouts = timeouts or Timeouts()
+        self.providers = Providers()
+        self.endpoints: dict[str, Endpoint] = {}
+        self._observers: list[Observer] = []
+        threads = WorkerThreads(self.limits.worker_threads)
+        self.services = Services(
+            hub=Hub(broker or MemoryBroker()),
+            threads=threads,
+            providers=self.providers,
+            session=Session(None, threads, None),
+            allows_origin=OriginCheck(allowed_origins),
+            limits=self.limits,
+            timeouts=self.timeouts,
+            observer=self._observe,
+        )
+        for each in routes or ():
+            self.add(each)
+
+    def __repr__(self) -> str:
+        connections = sum(len(each.connections) for each in self.endpoints.values())
+        return f"<Antiphon {len(self.routes)} routes, {connections} connections>"
+
+    # --- Endpoints and routes ------------------------------------------------------------------------
+
+    def add(self, route: BaseRoute | Endpoint) -> None:
+        """Add a Starlette route, or an endpoint made by ``antiphon.websocket``.
+
+        Raises:
+            ConfigurationError: There is an endpoint for this path already.
+        """
+        if not isinstance(route, Endpoint):
+            self.router.routes.append(route)
+            return
+        if route.path in self.endpoints:
+            raise ConfigurationError(f"there is an endpoint for {route.path!r} already")
+        route.install(self.services)
+        self.endpoints[route.path] = route
+        self.router.routes.append(endpoint_route(route))
+
+    def websocket(self, path: str, **options: Unpack[EndpointOptions]) -> Callable[[H], H]:
+        """Make a coroutine function the view of a path; options as of ``antiphon.websocket``.
+
+        The function itself is returned; ``app.endpoints[path]`` is its endpoint.
+        """
+        decorate = websocket(path, **options)
+
+        def register(view: H) -> H:
+            self.add(decorate(view))
+            return view
+
+        return register
+
+    def events(self, path: str, **options: Unpack[EndpointOptions]) -> EventEndpoint:
+        """Make an event endpoint of a path, whose handlers are registered with its ``on``."""
+        endpoint = EventEndpoint(path, options_of(options))
+        self.add(endpoint)
+        return endpoint
+
+    def route(self, path: str, methods: Sequence[str] | None = None) -> Callable[[H], H]:
+        """Make a function an HTTP handler; plain functions run in worker threads.
+
+        Args:
+            path: The path, with parameters as ``/orders/{number:int}``.
+            methods: HTTP methods; GET if None.
+
+        Raises:
+            BindingError: A parameter of the handler can be bound to nothing.
+        """
+
+        def register(handler: H) -> H:
+            self.router.routes.append(route(path, handler, methods, self.services))
+            return handler
+
+        return register
+
+    def get(self, path: str) -> Callable[[H], H]:
+        """Make a function the handler of GET (and HEAD) on a path."""
+        return self.route(path, ["GET"])
+
+    def post(self, path: str) -> Callable[[H], H]:
+        """Make a function the handler of POST on a path."""
+        return self.route(path, ["POST"])
+
+    def put(self, path: str) -> Callable[[H], H]:
+        """Make a function the handler of PUT on a path."""
+        return self.route(path, ["PUT"])
+
+    def patch(self, path: str) -> Callable[[H], H]:
+        """Make a function the handler of PATCH on a path."""
+        return self.route(path, ["PATCH"])
+
+    def delete(self, path: str) -> Callable[[H], H]:
+        """Make a function the handler of DELETE on a path."""
+        return self.route(path, ["DELETE"])
+
+    # --- What handlers can ask for -------------------------------------------------------------------
+
+    def inject_global(self, **values: Any) -> None:
+        """Provide values to all handlers by name; do it before they are registered."""
+        self.providers.constants(values)
+
+    def provide(
+        self, key: type[Any] | str, factory: Callable[..., Any], *, scope: Lifetime = "connection"
+    ) -> None:
+        """Provide what a factory makes to all handlers, by type or by name.
+
+        Args:
+            key: The type or name that handlers ask for.
+            factory: Called with parameters bound as a handler's are. A generator function gives with
+                ``yield`` and tears down behind it.
+            scope: ``"connection"``: made for each connection or request; ``"app"``: made once.
+        """
+        self.providers.add(key, Provider(factory=factory, scope=scope))
+
+    # --- Channels ------------------------------------------------------------------------------------
+
+    def channel(self, name: str) -> Channel:
+        """A channel: a named stream of publications that many can subscribe to.
+
+        Raises:
+            InvalidChannel: No channel can have that name.
+        """
+        return Channel(self.services.hub, check(name))
+
+    # --- Running -------------------------------------------------------------------------------------
+
+    def observe(self, observer: Observer) -> Observer:
+        """Have a function told what happens; see ``antiphon.signals``."""
+        self._observers.append(observer)
+        return observer
+
+    def run(self, host: str = "127.0.0.1", port: int = 8000, *, log_level: str = "info") -> None:
+        """Serve this application until SIGINT or SIGTERM.
+
+        Args:
+            host: The address to listen on; ``"0.0.0.0"`` for all.
+            port: The port to listen on.
+            log_level: ``critical``, ``error``, ``warning``, ``info``, ``debug`` or ``trace``.
+
+        Raises:
+            AddressInUse: Another program listens there.
+        """
+        run(self, Listen(host, port), log_level=log_level)
+
+    async def drain(self) -> None:
+        """Part from all connections with 1001, and wait for them to end, within ``timeouts.drain``."""
+        leaving = [ws for each in self.endpoints.values() for ws in each.connections.values()]
+        if not leaving:
+            return
+        gone = asyncio.Event()
+        waiting = set(leaving)
+
+        def left(ws: Any) -> None:
+            waiting.discard(ws)
+            if not waiting:
+                gone.set()
+
+        for ws in leaving:
+            ws.when_lost(partial(left, ws))
+            leave(ws)
+        try:
+            await asyncio.wait_for(gone.wait(), self.timeouts.drain)
+        except TimeoutError:
+            """The server ends what is left."""
+
+    @asynccontextmanager
+    async def _run_lifespan(self, app: Any) -> AsyncIterator[Mapping[str, Any]]:
+        await self.services.hub.start()
+        try:
+            if self._lifespan is None:
+                yield {}
+            else:
+                async with self._lifespan(self) as state:
+                    yield state or {}
+        finally:
+            await self.drain()
+            await self.services.session.close()
+            await self.services.hub.stop()
+
+    def _observe(self, signal: Signal) -> None:
+        for observer in self._observers:
+            observer(signal)

@@ -1,0 +1,181 @@
+"""What handlers can ask for, where it comes from, and how long it lives.
+
+A *provider* makes a value: a constant, or a factory with parameters of its own. ``Providers`` is a chain
+of tables, the endpoint's own before the application's. A ``Session`` is one connection's or request's
+share: what its factories made, each once, and what has to be torn down when it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from starlette.requests import HTTPConnection
+
+from antiphon.app.threads import WorkerThreads
+from antiphon.errors import ConfigurationError
+
+Scope = Literal["connection", "app"]
+Key = type[Any] | str
+
+RESERVED = frozenset({"ws", "websocket", "request", "message"})
+
+
+@dataclass(frozen=True, slots=True)
+class Depends:
+    """Mark a parameter as made by a function: ``user: Annotated[User, Depends(current_user)]``.
+
+    The function is called once per connection or request, with parameters bound as a handler's are. A
+    generator function gives with ``yield`` and tears down behind it.
+
+    Attributes:
+        function: What makes the value.
+    """
+
+    function: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Where a value comes from.
+
+    Attributes:
+        factory: What makes it, with parameters bound as a handler's are; or None for a constant.
+        value: The constant.
+        scope: ``"connection"``: made for each connection or request. ``"app"``: made once.
+    """
+
+    factory: Callable[..., Any] | None = None
+    value: Any = None
+    scope: Scope = "connection"
+
+
+class Providers:
+    """A table of providers, and behind it the table of whoever is outside.
+
+    Args:
+        outer: Asked for what this table does not have.
+
+    Attributes:
+        outer: The same; it may be set later.
+    """
+
+    def __init__(self, outer: Providers | None = None) -> None:
+        self.outer = outer
+        self._table: dict[Key, Provider] = {}
+
+    def __repr__(self) -> str:
+        return f"<Providers {list(self._table)}>"
+
+    def constants(self, values: dict[str, Any]) -> None:
+        """Provide values by name.
+
+        Raises:
+            ConfigurationError: A name means something else already.
+        """
+        for name, value in values.items():
+            self.add(name, Provider(value=value))
+
+    def add(self, key: Key, provider: Provider) -> None:
+        """Provide by name or by type; what was provided before is replaced.
+
+        Raises:
+            ConfigurationError: A name means something else already.
+        """
+        if key in RESERVED:
+            raise ConfigurationError(
+                f"{key!r} always means the connection or its message; inject it under another name"
+            )
+        self._table[key] = provider
+
+    def find(self, key: Key) -> Provider | None:
+        """The provider of a name or type, the innermost first."""
+        found = self._table.get(key)
+        if found is None and self.outer is not None:
+            return self.outer.find(key)
+        return found
+
+    @property
+    def names(self) -> list[str]:
+        """The names that can be asked for."""
+        outer = self.outer.names if self.outer is not None else []
+        return sorted({*outer, *(key for key in self._table if isinstance(key, str))})
+
+
+class Session:
+    """What was made for one connection, one request, or the application itself.
+
+    Args:
+        connection: The WebSocket or request; None for the application's own session.
+        threads: Where plain functions run.
+        app: The application's session, which keeps what lives as long as the application.
+    """
+
+    __slots__ = ("_exit", "_made", "app", "connection", "threads")
+
+    def __init__(
+        self, connection: HTTPConnection | None, threads: WorkerThreads, app: Session | None
+    ) -> None:
+        self.connection = connection
+        self.threads = threads
+        self.app = app
+        self._made: dict[Callable[..., Any], asyncio.Future[Any]] = {}
+        self._exit: AsyncExitStack | None = None
+
+    async def make(self, function: Callable[..., Any], call: Callable[[], Any]) -> Any:
+        """The value of a function: what it made before, or what ``call`` makes of it now."""
+        made = self._made.get(function)
+        if made is None:
+            made = self._made[function] = asyncio.ensure_future(self._enter(function, call))
+        try:
+            return await asyncio.shield(made)
+        except BaseException:
+            # What failed may be tried again by whoever asks next.
+            if made.done():
+                self._made.pop(function, None)
+            raise
+
+    async def close(self) -> None:
+        """Tear down what was made, the last first."""
+        self._made.clear()
+        if self._exit is not None:
+            stack, self._exit = self._exit, None
+            await stack.aclose()
+
+    async def _enter(self, function: Callable[..., Any], call: Callable[[], Any]) -> Any:
+        if inspect.isasyncgenfunction(function):
+            return await self._stack().enter_async_context(asynccontextmanager(call)())
+        if inspect.isgeneratorfunction(function):
+            manager = contextmanager(call)()
+            value = await self.threads.run(manager.__enter__)
+            self._stack().push_async_exit(partial(self.threads.run, manager.__exit__))
+            return value
+        return await run(function, call, self.threads)
+
+    def _stack(self) -> AsyncExitStack:
+        if self._exit is None:
+            self._exit = AsyncExitStack()
+        return self._exit
+
+
+async def run(function: Callable[..., Any], call: Callable[[], Any], threads: WorkerThreads) -> Any:
+    """Make a call as its function wants: awaited, constructed in place, or in a worker thread."""
+    if is_async(function):
+        result: Awaitable[Any] = call()
+        return await result
+    if inspect.isclass(function):
+        return call()
+    return await threads.run(call)
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling this gives a coroutine."""
+    while hasattr(function, "func"):
+        function = function.func
+    # An object that is called like a function: its class says how.
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)

@@ -1,0 +1,239 @@
+"""What every endpoint has: its connections, ways to reach them, and the frame of each one's life.
+
+An endpoint is an ASGI application for one path. What it broadcasts goes through the hub like any
+publication, on an internal channel that the endpoint itself subscribes to, so that it spans processes
+where the broker does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from starlette.routing import compile_path
+from starlette.types import Receive, Scope, Send
+
+from antiphon.app.binding import Provider, Providers, Session, Site
+from antiphon.app.binding import Scope as Lifetime
+from antiphon.app.services import Services
+from antiphon.channels import INTERNAL, Batch, Publication, excluded_ids
+from antiphon.codec import encode
+from antiphon.connection import AsgiTransport, Options, Phase, WebSocket
+from antiphon.errors import ConfigurationError, WebSocketDisconnect
+from antiphon.protocols import RawSubscriptions
+from antiphon.protocols.raw import bare
+from antiphon.signals import ConnectionEnded, ConnectionOpened, OutboxOverflowed
+
+logger = logging.getLogger("antiphon")
+
+
+class Endpoint(ABC):
+    """A path that accepts WebSockets.
+
+    Args:
+        path: The path, with parameters as ``/rooms/{room}``.
+        options: How its WebSockets behave.
+    """
+
+    websocket_class: type[WebSocket] = WebSocket
+
+    def __init__(self, path: str, options: Options) -> None:
+        self.path = path
+        self._options = options
+        self._channel = f"{INTERNAL}endpoint:{path}"
+        self._connections: dict[str, WebSocket] = {}
+        self._providers = Providers()
+        self._services: Services | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path} {len(self._connections)} connections>"
+
+    @property
+    def connections(self) -> Mapping[str, WebSocket]:
+        """Its open connections in this process, by their ids."""
+        return MappingProxyType(self._connections)
+
+    # --- Set-up --------------------------------------------------------------------------------------
+
+    def install(self, services: Services) -> None:
+        """Become part of an application.
+
+        Raises:
+            ConfigurationError: It is part of another one.
+        """
+        if self._services is not None and self._services is not services:
+            raise ConfigurationError(f"{self!r} belongs to another application already")
+        self._services = services
+        self._providers.outer = services.providers
+
+    def inject(self, **values: Any) -> None:
+        """Provide values to this endpoint's handlers by name; do it before they are registered."""
+        self._providers.constants(values)
+
+    def provide(
+        self, key: type[Any] | str, factory: Callable[..., Any], *, scope: Lifetime = "connection"
+    ) -> None:
+        """Provide what a factory makes to this endpoint's handlers, by type or by name."""
+        self._providers.add(key, Provider(factory=factory, scope=scope))
+
+    def site(self, subject: str | None = None) -> Site:
+        """What the parameters of a handler registered here can mean."""
+        names = compile_path(self.path)[2].keys()
+        return Site(path_names=names, providers=self._providers, subject=subject)
+
+    # --- Reaching its connections --------------------------------------------------------------------
+
+    async def broadcast(self, message: Any, *, exclude: Any = None) -> None:
+        """Send to every open connection of this endpoint, in every process.
+
+        Args:
+            message: Text, bytes, or anything JSON can hold.
+            exclude: WebSockets that shall not get it: one, several, or their ids.
+        """
+        await self.services.hub.publish(self._publication(message, exclude))
+
+    def broadcast_nowait(self, message: Any, *, exclude: Any = None) -> None:
+        """Send to every open connection of this endpoint without waiting, from any thread."""
+        self.services.hub.publish_nowait(self._publication(message, exclude))
+
+    async def send_to(self, id: object, message: Any) -> bool:
+        """Send to one connection of this endpoint.
+
+        Returns:
+            Whether there is an open connection with this id. An id of any kind is harmless.
+        """
+        ws = self._find(id)
+        try:
+            if ws is not None:
+                await ws.write(encode(message))
+        except WebSocketDisconnect:
+            return False
+        return ws is not None
+
+    def send_to_nowait(self, id: object, message: Any) -> bool:
+        """Send to one connection of this endpoint without waiting, from any thread.
+
+        Returns:
+            Whether there is an open connection with this id.
+        """
+        ws = self._find(id)
+        try:
+            if ws is not None:
+                ws.send_nowait(encode(message))
+        except WebSocketDisconnect:
+            return False
+        return ws is not None
+
+    def deliver(self, batch: Batch) -> None:
+        """Hand what was broadcast to each connection."""
+        shared = batch.form(bare)
+        for id, ws in tuple(self._connections.items()):
+            if id in batch.excluded:
+                ws.deliver(batch.without(id).form(bare))
+            else:
+                ws.deliver(shared)
+
+    # --- Each connection's life ----------------------------------------------------------------------
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        services = self.services
+        scope["endpoint"] = self
+        transport = AsgiTransport(scope, receive, send, services.limits, services.timeouts)
+        ws = self.websocket_class(scope, transport, self._options, services.limits)
+        ws.make_subscriptions = partial(RawSubscriptions, ws, services.hub)
+        ws.on_open = partial(self._opened, ws)
+        ws.on_overflow = partial(self._overflowed, ws)
+        transport.attach(ws)
+        overdue = self._call_when_overdue(ws)
+        try:
+            if services.allows_origin(ws.headers):
+                await services.hub.start()
+                await self._join_hub()
+                await self.serve(ws, Session(ws, services.threads, services.session))
+            else:
+                logger.info("%r refused: its origin %r", ws, ws.headers["origin"])
+                ws.refuse(403, (), b"this origin may not connect")
+        except asyncio.CancelledError:
+            leave(ws)
+            raise
+        finally:
+            overdue.cancel()
+            await transport.finish()
+
+    @abstractmethod
+    async def serve(self, ws: WebSocket, session: Session) -> None:
+        """Run the handlers of one connection, from its handshake to its end."""
+
+    @property
+    def services(self) -> Services:
+        """What the application shares.
+
+        Raises:
+            ConfigurationError: The endpoint is part of none.
+        """
+        if self._services is None:
+            raise ConfigurationError(f"{self!r} is part of no application: Antiphon(routes=[endpoint])")
+        return self._services
+
+    def _find(self, id: object) -> WebSocket | None:
+        return self._connections.get(id) if isinstance(id, str) else None
+
+    def _publication(self, message: Any, exclude: Any) -> Publication:
+        return Publication(
+            channel=self._channel,
+            data=message,
+            payload=encode(message),
+            time=time.time(),
+            exclude=excluded_ids(exclude),
+        )
+
+    async def _join_hub(self) -> None:
+        if not self.services.hub.subscribers(self._channel):
+            await self.services.hub.subscribe(self._channel, self)
+
+    def _opened(self, ws: WebSocket) -> None:
+        self._connections[ws.id] = ws
+        ws.when_lost(partial(self._ended, ws))
+        self.services.observer(ConnectionOpened(self.path, ws.id))
+
+    def _ended(self, ws: WebSocket) -> None:
+        self._connections.pop(ws.id, None)
+        code, reason = ws.close_code or 1006, ws.close_reason
+        self.services.observer(ConnectionEnded(self.path, ws.id, code, reason))
+
+    def _overflowed(self, ws: WebSocket, waiting: int) -> None:
+        logger.warning("%r reads too slowly: disconnected with %d bytes waiting", ws, waiting)
+        self.services.observer(OutboxOverflowed(self.path, ws.id, waiting))
+
+    def _call_when_overdue(self, ws: WebSocket) -> asyncio.TimerHandle:
+        timeouts = self.services.timeouts
+        wait = timeouts.accept if self.accepts_in_time else timeouts.handshake
+        return asyncio.get_running_loop().call_later(wait, self._overdue, ws)
+
+    def _overdue(self, ws: WebSocket) -> None:
+        if ws.phase is not Phase.CONNECTING:
+            return
+        if self.accepts_in_time:
+            ws.open_in_time()
+        else:
+            logger.warning("%r was neither accepted nor refused in time: refused", ws)
+            ws.refuse(503, (), b"the handshake took too long")
+
+    @property
+    def accepts_in_time(self) -> bool:
+        """Whether a handler that takes long is accepted; otherwise its handshake times out."""
+        return self._options.auto_accept
+
+
+def leave(ws: WebSocket) -> None:
+    """Part from a connection because this server stops."""
+    if ws.phase is Phase.CONNECTING:
+        ws.refuse(503)
+    elif ws.phase is Phase.OPEN:
+        ws.end(1001, "the server stops")

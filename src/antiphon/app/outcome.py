@@ -1,0 +1,55 @@
+"""What becomes of a connection when its handler ends: one table for views and event handlers.
+
+Clients are told a code and, where the application chose it, a reason; never the text of an exception.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.exceptions import HTTPException, WebSocketException
+
+from antiphon.codec import WrongKind
+from antiphon.connection import Phase, WebSocket
+from antiphon.errors import InvalidMessage, InvalidParameter, WebSocketDisconnect
+
+logger = logging.getLogger("antiphon")
+
+
+def conclude(ws: WebSocket, error: BaseException) -> bool:
+    """End a connection as the exception of its handler demands.
+
+    Returns:
+        Whether the exception is dealt with; if not, it belongs into the server's log.
+    """
+    match error:
+        # Another connection's disconnect, which the handler let through, is not this one's end.
+        case WebSocketDisconnect() if ws.closed:
+            return ws.catches(error.code)
+        case InvalidParameter():
+            _end(ws, 400, 1008, str(error))
+        case WrongKind():
+            _end(ws, 400, 1003, str(error))
+        case InvalidMessage():
+            _end(ws, 400, 1007, str(error))
+        case WebSocketException():
+            _end(ws, 403, error.code, error.reason or "")
+        case HTTPException():
+            _end(ws, error.status_code, 4000 + error.status_code, error.detail)
+        case _:
+            _end(ws, 500, 1011, "")
+            return False
+    logger.info("%r ended: %s", ws, error)
+    return True
+
+
+def _end(ws: WebSocket, status: int, code: int, reason: str) -> None:
+    if ws.phase is Phase.CONNECTING:
+        ws.refuse(status, (), reason.encode())
+    elif ws.phase is Phase.OPEN:
+        ws.end(code, _short(reason))
+
+
+def _short(reason: str) -> str:
+    """As much of a reason as a close frame can hold (RFC 6455 § 5.5)."""
+    return reason.encode()[:123].decode("utf-8", "ignore")

@@ -1,0 +1,37 @@
+"""What an application gives to each of its endpoints, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from antiphon.app.binding import Providers, Session
+from antiphon.app.security import OriginCheck
+from antiphon.app.threads import WorkerThreads
+from antiphon.channels import Hub
+from antiphon.limits import Limits, Timeouts
+from antiphon.signals import Observer
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What endpoints share.
+
+    Attributes:
+        hub: The channels.
+        threads: Where plain functions run.
+        providers: What handlers can ask for.
+        session: What lives as long as the application.
+        allows_origin: Which browsers' pages may connect.
+        limits: How much a peer may use.
+        timeouts: How long to wait for it.
+        observer: Who is told what happens.
+    """
+
+    hub: Hub
+    threads: WorkerThreads
+    providers: Providers
+    session: Session
+    allows_origin: OriginCheck
+    limits: Limits
+    timeouts: Timeouts
+    observer: Observer

@@ -1,0 +1,124 @@
+"""Views: one coroutine for each connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypedDict, Unpack
+
+from antiphon.app.binding import Plan, Session, describe, is_async, plan
+from antiphon.app.endpoint import Endpoint
+from antiphon.app.outcome import conclude
+from antiphon.app.services import Services
+from antiphon.codec import MessageType
+from antiphon.connection import CaughtCloseCodes, Options, Phase, WebSocket
+from antiphon.errors import BindingError
+from antiphon.signals import HandlerFailed
+
+
+class ViewEndpoint(Endpoint):
+    """A path whose connections are each served by one run of a coroutine function.
+
+    Args:
+        path: The path.
+        view: The coroutine function.
+        options: How its WebSockets behave.
+
+    Raises:
+        BindingError: The view is not a coroutine function.
+    """
+
+    def __init__(self, path: str, view: Callable[..., Any], options: Options) -> None:
+        super().__init__(path, options)
+        if not is_async(view):
+            raise BindingError(
+                f"{describe(view)}: a WebSocket view is a coroutine function; write 'async def', or "
+                "use an event endpoint, whose handlers may be plain functions"
+            )
+        self.view = view
+        self._plan: Plan | None = None
+
+    def install(self, services: Services) -> None:
+        """Become part of an application, and bind the view's parameters.
+
+        Raises:
+            BindingError: A parameter can be bound to nothing.
+        """
+        super().install(services)
+        self._plan = plan(self.view, self.site())
+
+    async def serve(self, ws: WebSocket, session: Session) -> None:
+        """Run the view, and end the connection as it ended."""
+        assert self._plan is not None
+        try:
+            call = await self._plan.bind(session)
+            await call(ws, None)
+        except Exception as error:
+            if not conclude(ws, error):
+                self.services.observer(HandlerFailed(self.path, ws.id, error))
+                raise
+        else:
+            self._finish(ws)
+        finally:
+            await session.close()
+
+    def _finish(self, ws: WebSocket) -> None:
+        if ws.phase is Phase.CONNECTING:
+            # A view that has nothing to say is a connection that opens and closes.
+            ws.open() if self._options.auto_accept else ws.refuse(403)
+        if ws.phase is Phase.OPEN:
+            ws.end(1000)
+
+
+class EndpointOptions(TypedDict, total=False):
+    """How the WebSockets of an endpoint behave.
+
+    Attributes:
+        receive_type: What ``ws.receive()`` and ``async for`` yield: ``"text"``, ``"bytes"``,
+            ``"json"``, or a type to validate; None for messages as they come.
+        send_type: What ``ws.send()`` takes, likewise; None for text, bytes, and all else as JSON.
+        value_type: Both at once.
+        auto_accept: Whether the first use accepts the connection.
+        caught_close_codes: Close codes that end a view quietly when it does not catch the
+            disconnect; ``all`` for every code.
+    """
+
+    receive_type: MessageType
+    send_type: MessageType
+    value_type: MessageType
+    auto_accept: bool
+    caught_close_codes: CaughtCloseCodes
+
+
+def options_of(given: EndpointOptions) -> Options:
+    """The options as a value.
+
+    Raises:
+        ConfigurationError: A type is unknown, or the codes are none.
+    """
+    both = given.get("value_type")
+    return Options(
+        receive_type=given.get("receive_type", both),
+        send_type=given.get("send_type", both),
+        auto_accept=given.get("auto_accept", True),
+        caught_close_codes=given.get("caught_close_codes", all),
+    )
+
+
+def websocket(path: str, **options: Unpack[EndpointOptions]) -> Callable[[Callable[..., Any]], ViewEndpoint]:
+    """Make a coroutine function a WebSocket endpoint, for ``Antiphon(routes=[...])``.
+
+    Args:
+        path: The path, with parameters as ``/rooms/{room}`` or ``/rooms/{number:int}``.
+        **options: See ``EndpointOptions``.
+
+    Raises:
+        BindingError: It is not a coroutine function, or (when the application takes it) has a
+            parameter that nothing can fill.
+        ConfigurationError: A type is unknown, or the codes are none.
+    """
+    made = options_of(options)
+
+    def decorate(view: Callable[..., Any]) -> ViewEndpoint:
+        return ViewEndpoint(path, view, made)
+
+    return decorate

@@ -1,0 +1,267 @@
+"""The mechanics of one connection: its state, what it received, what it sends.
+
+Everything here is synchronous and happens on the connection's event loop, except ``call_soon``, which may
+be called from any thread. ``WebSocket`` puts the handler's API on top; transports are beneath.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+from antiphon.connection.inbox import Inbox
+from antiphon.connection.options import Options
+from antiphon.connection.outbox import OutboxFull
+from antiphon.connection.phase import TRANSITIONS, Move, Phase
+from antiphon.connection.prepared import Prepared
+from antiphon.connection.transport import Headers, Transport
+from antiphon.errors import ConnectionClosed, HandshakeRejected, WebSocketDisconnect
+from antiphon.limits import Limits
+
+TOO_SLOW = 4008
+
+
+class Connection:
+    """One peer: its state, its inbox, and the transport beneath.
+
+    Args:
+        transport: What carries it.
+        options: What its endpoint decided.
+        limits: How much the peer may use.
+
+    Attributes:
+        id: A text that no other connection has.
+        inbox: Messages that arrived and wait.
+        on_message: Who takes each message that arrives; the inbox, unless an endpoint takes it over.
+        on_open: Called when the handshake is accepted.
+        on_overflow: Called with the waiting bytes when this peer reads too slowly and is disconnected.
+    """
+
+    def __init__(self, transport: Transport, options: Options, limits: Limits) -> None:
+        self.id = str(uuid4())
+        self.inbox = Inbox(transport, limits.inbound_messages)
+        self.on_message: Callable[[str | bytes], None] = self.inbox.put
+        self.on_open: Callable[[], None] = _nothing
+        self.on_overflow: Callable[[int], None] = _nothing
+        self._transport = transport
+        self._options = options
+        self._loop = asyncio.get_running_loop()
+        self._phase = Phase.CONNECTING
+        self._closed_here = False
+        self._close_code: int | None = None
+        self._close_reason = ""
+        self._opened_in_time = False
+        self._when_lost: list[Callable[[], None]] = []
+
+    @property
+    def phase(self) -> Phase:
+        """Where the connection stands."""
+        return self._phase
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be sent: closed by either side, refused, or gone."""
+        return self._phase is not Phase.OPEN and self._phase is not Phase.CONNECTING
+
+    @property
+    def close_code(self) -> int | None:
+        """The close code, once there is one (RFC 6455 § 7.1.5)."""
+        return self._close_code
+
+    @property
+    def close_reason(self) -> str:
+        """The close reason, empty as long as there is none (RFC 6455 § 7.1.6)."""
+        return self._close_reason
+
+    @property
+    def closed_here(self) -> bool:
+        """Whether it was this side that closed or refused."""
+        return self._closed_here or self._phase is Phase.REJECTED
+
+    def catches(self, code: int) -> bool:
+        """Whether a disconnect with this code ends a view quietly."""
+        return self.closed_here or self._options.catches(code)
+
+    def gone(self) -> WebSocketDisconnect:
+        """The exception that says how this connection ended."""
+        code, reason = self._close_code or 1006, self._close_reason
+        if self._phase is Phase.REJECTED:
+            return HandshakeRejected(code, "the handshake was refused")
+        if self._closed_here:
+            return ConnectionClosed(code, reason)
+        return WebSocketDisconnect(code, reason)
+
+    # --- Handshake and close: from this side ---------------------------------------------------------
+
+    def open(self, subprotocol: str | None = None, headers: Headers = ()) -> None:
+        """Accept the handshake.
+
+        Raises:
+            RuntimeError: It was accepted before.
+            WebSocketDisconnect: It was refused, or the peer is gone.
+        """
+        if self._phase is Phase.OPEN:
+            raise RuntimeError("this WebSocket is accepted already")
+        self._move(Move.ACCEPT)
+        self._transport.accept(subprotocol, headers)
+        self.on_open()
+
+    def open_in_time(self) -> None:
+        """Accept for a handler that does not come round to it, so that the client does not hang."""
+        if self._phase is Phase.CONNECTING:
+            self._opened_in_time = True
+            self.open()
+
+    def refuse(self, status: int = 403, headers: Headers = (), body: bytes = b"") -> None:
+        """Refuse the handshake.
+
+        Raises:
+            RuntimeError: It was accepted before.
+            WebSocketDisconnect: It was refused before, or the peer is gone.
+        """
+        if self._opened_in_time and self._phase is Phase.OPEN:
+            # Nobody's mistake: the handler took long to decide. To the peer it is a policy violation.
+            self.end(1008)
+            return
+        if self._phase is Phase.OPEN:
+            raise RuntimeError("this WebSocket is accepted already: close it, it can't be refused")
+        self._move(Move.REJECT)
+        self._transport.reject(status, headers, body)
+
+    def end(self, code: int, reason: str = "", *, discard: bool = False) -> None:
+        """Close with a code and a reason, after what waits to be sent or instead of it.
+
+        Raises:
+            RuntimeError: It was closed before.
+            WebSocketDisconnect: The peer is gone.
+        """
+        if self._closed_here:
+            raise RuntimeError("this WebSocket is closed already; ensure_closed() is never an error")
+        self._move(Move.CLOSE)
+        self._closed_here = True
+        self._close_code, self._close_reason = code, reason
+        self._transport.close(code, reason, discard=discard)
+        self.inbox.clear()
+        self.inbox.wake()
+
+    def use(self) -> None:
+        """Accept on first use.
+
+        Raises:
+            RuntimeError: The endpoint does not accept by itself.
+            WebSocketDisconnect: The connection is gone.
+        """
+        if self._phase is Phase.OPEN:
+            return
+        if self._phase is not Phase.CONNECTING:
+            raise self.gone()
+        if not self._options.auto_accept:
+            raise RuntimeError("this WebSocket is not accepted yet: await ws.accept() first")
+        self.open()
+
+    # --- What the transport tells --------------------------------------------------------------------
+
+    def message_received(self, message: str | bytes) -> None:
+        """Take one message from the transport."""
+        if self._phase is Phase.OPEN:
+            self.on_message(message)
+
+    def connection_lost(self, code: int, reason: str) -> None:
+        """Learn from the transport that the connection is over."""
+        self._move(Move.LOSE)
+        if self._close_code is None:
+            self._close_code, self._close_reason = code, reason
+        self.inbox.wake()
+        callbacks, self._when_lost = self._when_lost, []
+        for callback in callbacks:
+            callback()
+
+    def when_lost(self, callback: Callable[[], None]) -> None:
+        """Have a function called once when the connection is over; at once if it is."""
+        if self._phase is Phase.CLOSED:
+            callback()
+        else:
+            self._when_lost.append(callback)
+
+    # --- Messages ------------------------------------------------------------------------------------
+
+    async def next_message(self) -> str | bytes:
+        """Wait for the next message; what arrived before the end is still delivered.
+
+        Raises:
+            WebSocketDisconnect: There will be none.
+        """
+        inbox = self.inbox
+        while not inbox:
+            self.use()
+            await inbox.wait()
+        return inbox.pop()
+
+    async def write(self, message: str | bytes) -> None:
+        """Send a message, waiting while too much waits before it.
+
+        Raises:
+            WebSocketDisconnect: The connection is gone.
+        """
+        if self._phase is not Phase.OPEN:
+            self.use()
+        self.before_write()
+        try:
+            free = self._transport.write(message)
+        except OutboxFull:
+            await self._transport.drain()
+            return await self.write(message)
+        if not free:
+            await self._transport.drain()
+        return None
+
+    def write_nowait(self, prepared: Prepared) -> None:
+        """Send a message now; if it cannot be, the connection ends or has ended already."""
+        if self._phase is Phase.CONNECTING and self._options.auto_accept:
+            self.open()
+        self.before_write()
+        self.deliver(prepared)
+
+    def before_write(self) -> None:
+        """Let what was published before this write go first."""
+
+    def deliver(self, prepared: Prepared) -> bool:
+        """Hand over what was prepared for many; False when it does not reach this connection.
+
+        A full outbox disconnects this peer with 4008 and harms nobody else.
+        """
+        if self._phase is not Phase.OPEN:
+            return False
+        try:
+            self._transport.write(prepared)
+        except OutboxFull as full:
+            self.on_overflow(full.waiting)
+            self.end(TOO_SLOW, "too slow: the outbox is full", discard=True)
+            return False
+        return True
+
+    def call_soon(self, function: Callable[..., object], *args: Any) -> None:
+        """Call a function on this connection's event loop; at once when that is the running one.
+
+        Raises:
+            WebSocketDisconnect: The loop has ended.
+        """
+        if asyncio._get_running_loop() is self._loop:
+            function(*args)
+            return
+        try:
+            self._loop.call_soon_threadsafe(function, *args)
+        except RuntimeError:
+            raise WebSocketDisconnect(1006, "the event loop has ended") from None
+
+    def _move(self, move: Move) -> None:
+        try:
+            self._phase = TRANSITIONS[self._phase, move]
+        except KeyError:
+            raise self.gone() from None
+
+
+def _nothing(*args: object) -> None:
+    """Nobody wants to know."""

@@ -1,0 +1,40 @@
+"""The life of one WebSocket as its handler sees it, as a table.
+
+A move that is not in the table is a mistake of the caller or comes too late; the WebSocket says which.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Phase(Enum):
+    """Where a WebSocket stands."""
+
+    CONNECTING = "connecting"
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+    REJECTED = "rejected"
+
+
+class Move(Enum):
+    """What can happen to a WebSocket."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+    CLOSE = "close"
+    LOSE = "lose"
+
+
+TRANSITIONS: dict[tuple[Phase, Move], Phase] = {
+    (Phase.CONNECTING, Move.ACCEPT): Phase.OPEN,
+    (Phase.CONNECTING, Move.REJECT): Phase.REJECTED,
+    (Phase.CONNECTING, Move.CLOSE): Phase.REJECTED,
+    (Phase.CONNECTING, Move.LOSE): Phase.CLOSED,
+    (Phase.OPEN, Move.CLOSE): Phase.CLOSING,
+    (Phase.OPEN, Move.LOSE): Phase.CLOSED,
+    (Phase.CLOSING, Move.LOSE): Phase.CLOSED,
+    (Phase.REJECTED, Move.LOSE): Phase.REJECTED,
+    (Phase.CLOSED, Move.LOSE): Phase.CLOSED,
+}

@@ -1,0 +1,61 @@
+"""What a WebSocket needs beneath it, and what it offers upwards: two small contracts.
+
+A transport carries the messages of one connection. Its methods return at once: what it cannot send yet
+waits in its bounded outbox. Everything happens on the event loop of the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from antiphon.connection.prepared import Prepared
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Receiver(Protocol):
+    """Whom a transport tells what happens on its connection."""
+
+    def message_received(self, message: str | bytes) -> None:
+        """Take one message: text as ``str``, binary as ``bytes``, in the order they were sent."""
+
+    def connection_lost(self, code: int, reason: str) -> None:
+        """Learn that the connection is over: once, after the last message."""
+
+
+class Transport(Protocol):
+    """The carrier of one connection.
+
+    Order: what is handed over leaves in that order, the accept or reject first. Errors: none of these
+    methods raises because the peer is gone; the receiver is told once, through ``connection_lost``.
+    """
+
+    @property
+    def detached(self) -> bool:
+        """Whether the connection outlives the return of the ASGI application."""
+
+    def accept(self, subprotocol: str | None, headers: Headers) -> None:
+        """Answer the handshake with 101."""
+
+    def reject(self, status: int, headers: Headers, body: bytes) -> None:
+        """Refuse the handshake with an HTTP response, or 403 where the server can't say more."""
+
+    def write(self, message: str | bytes | Prepared) -> bool:
+        """Hand over a message; False asks the caller to ``drain`` before the next.
+
+        Raises:
+            OutboxFull: There is no room for it; nothing of it was taken.
+        """
+
+    async def drain(self) -> None:
+        """Wait until the outbox is below its high-water mark, or the connection is gone."""
+
+    def close(self, code: int, reason: str, *, discard: bool = False) -> None:
+        """Send what waits (or discard it), then a close frame; the peer has a deadline to answer."""
+
+    def pause_reading(self) -> None:
+        """Deliver no more messages until told to; the peer is held back."""
+
+    def resume_reading(self) -> None:
+        """Deliver messages again."""

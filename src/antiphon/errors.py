@@ -1,0 +1,132 @@
+"""Every exception a user of Antiphon can meet, in one tree.
+
+``ConfigurationError`` and what is below it is *ours to mend*: it is raised at start-up, by code that is
+wrong, and its text says what to change. The rest happens *to* a running application: a peer leaves, sends
+what it should not, or a part behind it fails. Codes and reasons are data, never text to be parsed.
+
+::
+
+    AntiphonError
+    ├── ConfigurationError          something was set up wrongly
+    │   ├── BindingError            a handler's parameter can be bound to nothing (also a TypeError)
+    │   ├── AddressInUse            the port to listen on is taken (also an OSError)
+    │   └── MissingExtra            an optional package is not installed (also an ImportError)
+    ├── WebSocketDisconnect         the connection is gone: (code, reason)
+    │   ├── ConnectionClosed        … because this side closed it (also a RuntimeError)
+    │   └── HandshakeRejected       … because this side refused the handshake
+    ├── WebSocketException          raise it in a handler to close with (code, reason)
+    ├── InvalidMessage              a message does not fit the declared type (also a ValueError)
+    ├── InvalidParameter            a path or query value does not fit (also a ValueError)
+    ├── InvalidChannel              a channel name that cannot be (also a ValueError)
+    └── ProtocolError               the peer broke the WebSocket protocol: (code, reason)
+"""
+
+from __future__ import annotations
+
+import starlette.exceptions
+import starlette.websockets
+
+
+class AntiphonError(Exception):
+    """The root of every exception Antiphon raises."""
+
+
+class ConfigurationError(AntiphonError):
+    """Something was set up wrongly; the text says what to change."""
+
+
+class BindingError(ConfigurationError, TypeError):
+    """A handler has a parameter that nothing can fill.
+
+    Raised when the handler is registered, naming handler, parameter and remedy.
+    """
+
+
+class AddressInUse(ConfigurationError, OSError):
+    """The address to listen on is taken by another program."""
+
+
+class MissingExtra(ConfigurationError, ImportError):
+    """An optional package is needed and not installed; the text says which extra brings it."""
+
+
+class WebSocketDisconnect(AntiphonError, starlette.websockets.WebSocketDisconnect):
+    """The connection is gone: receiving from it, or sending to it, is over.
+
+    It is also Starlette's exception of that name, so either import catches it.
+
+    Attributes:
+        code: The close code (RFC 6455 § 7.1.5); 1005 when the peer sent none, 1006 when the
+            connection broke without a close frame.
+        reason: The close reason, empty when there was none.
+    """
+
+    def __init__(self, code: int = 1006, reason: str = "") -> None:
+        starlette.websockets.WebSocketDisconnect.__init__(self, code, reason)
+        self.args = (code, reason)
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.reason}".rstrip()
+
+
+class ConnectionClosed(WebSocketDisconnect, RuntimeError):
+    """The connection was closed by this side, and is used again all the same."""
+
+
+class HandshakeRejected(WebSocketDisconnect):
+    """The handshake was refused by this side, and the WebSocket is used again all the same."""
+
+
+class WebSocketException(AntiphonError, starlette.exceptions.WebSocketException):
+    """Raise it in a handler to close that connection with a code and a reason of your choice.
+
+    Before the connection is accepted, it refuses the handshake instead.
+
+    Attributes:
+        code: A code that may be sent (1000-1003, 1007-1014, 3000-4999; RFC 6455 § 7.4).
+        reason: At most 123 bytes of UTF-8; the client sees it.
+    """
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        starlette.exceptions.WebSocketException.__init__(self, code, reason)
+        self.args = (code, reason)
+
+
+class InvalidMessage(AntiphonError, ValueError):
+    """A received message does not fit the type that was declared for it.
+
+    Unhandled, it closes the connection with 1007 and this text as the reason.
+    """
+
+
+class InvalidParameter(AntiphonError, ValueError):
+    """A path or query parameter of a request does not fit; the request is refused with 400.
+
+    Attributes:
+        name: The parameter.
+    """
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name}: {problem}")
+        self.name = name
+
+
+class InvalidChannel(AntiphonError, ValueError):
+    """A channel name is empty, too long, or holds a character that no channel name may hold."""
+
+
+class ProtocolError(AntiphonError):
+    """The peer broke the WebSocket protocol.
+
+    Attributes:
+        code: The close code that the rule demands (RFC 6455 § 7.4.1).
+        reason: The broken rule in a few words, with its section.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.reason}"

@@ -1,0 +1,5 @@
+"""What clients speak over their connections."""
+
+from antiphon.protocols.raw import RawSubscriptions
+
+__all__ = ["RawSubscriptions"]

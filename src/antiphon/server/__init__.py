@@ -1,0 +1,5 @@
+"""Serving an application over the network."""
+
+from antiphon.server.run import Listen, run
+
+__all__ = ["Listen", "run"]
