@@ -67,14 +67,10 @@ def parse_close(payload: bytes) -> Close:
     if not payload:
         return Close()
     if len(payload) == 1:
-        raise ProtocolError(
-            CloseCode.PROTOCOL_ERROR, "Close payload of one byte (RFC 6455 § 5.5.1)"
-        )
+        raise ProtocolError(CloseCode.PROTOCOL_ERROR, "Close payload of one byte (RFC 6455 § 5.5.1)")
     code = int.from_bytes(payload[:2], "big")
     if not is_valid_code(code):
-        raise ProtocolError(
-            CloseCode.PROTOCOL_ERROR, f"close code {code} may not be sent (RFC 6455 § 7.4)"
-        )
+        raise ProtocolError(CloseCode.PROTOCOL_ERROR, f"close code {code} may not be sent (RFC 6455 § 7.4)")
     try:
         return Close(code, payload[2:].decode())
     except UnicodeDecodeError as error:

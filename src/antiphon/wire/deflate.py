@@ -74,9 +74,7 @@ class Deflate:
             ("mem_level", 1, 9),
         ):
             if not low <= getattr(self, name) <= high:
-                raise ConfigurationError(
-                    f"Deflate.{name} must be {low} to {high}, not {getattr(self, name)}"
-                )
+                raise ConfigurationError(f"Deflate.{name} must be {low} to {high}, not {getattr(self, name)}")
         if self.threshold < 0:
             raise ConfigurationError(f"Deflate.threshold must be 0 or more, not {self.threshold}")
         if self.ratio is not None and self.ratio < 1:
@@ -160,9 +158,7 @@ def _agree(parameters: Iterable[tuple[str, str | None]], settings: Deflate) -> A
         response.append(f"server_max_window_bits={server_bits}")
     if client_bits < 15:
         response.append(f"client_max_window_bits={client_bits}")
-    return Agreement(
-        server_alone, client_alone, server_bits, client_bits, "; ".join(response), settings
-    )
+    return Agreement(server_alone, client_alone, server_bits, client_bits, "; ".join(response), settings)
 
 
 def _is_valid(name: str, value: str | None) -> bool:
@@ -189,9 +185,7 @@ class Inflater:
         "_window_bits",
     )
 
-    def __init__(
-        self, window_bits: int = 15, *, takeover: bool = True, ratio: int | None = None
-    ) -> None:
+    def __init__(self, window_bits: int = 15, *, takeover: bool = True, ratio: int | None = None) -> None:
         self._window_bits = window_bits
         self._takeover = takeover
         self._ratio = ratio
@@ -272,9 +266,7 @@ class Deflater:
         """Deflate a message; its frame has RSV1 set (§ 6.1)."""
         encoder = self._encoder
         if encoder is None:
-            encoder = zlib.compressobj(
-                self._level, zlib.DEFLATED, -self._window_bits, self._mem_level
-            )
+            encoder = zlib.compressobj(self._level, zlib.DEFLATED, -self._window_bits, self._mem_level)
             if self._takeover:
                 self._encoder = encoder
         # § 7.2.1: flush, and leave out the tail that every flush ends with.

@@ -62,8 +62,7 @@ def frame(opcode: Opcode, payload: bytes, *, fin: bool = True, rsv1: bool = Fals
     """
     if opcode >= Opcode.CLOSE and (len(payload) > SHORT or not fin or rsv1):
         raise ValueError(
-            f"a {opcode.name} frame must be whole, not deflated and at most {SHORT} bytes"
-            " (RFC 6455 § 5.5)"
+            f"a {opcode.name} frame must be whole, not deflated and at most {SHORT} bytes (RFC 6455 § 5.5)"
         )
     return _header((fin and FIN) | (rsv1 and RSV1) | opcode, len(payload)) + payload
 

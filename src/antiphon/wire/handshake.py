@@ -34,9 +34,7 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _request_line = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21\x22\x24-\x7e]+) HTTP/([0-9])\.([0-9])\r\n"
 ).match
-_field = re.compile(
-    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*\r\n"
-).match
+_field = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*\r\n").match
 #: 16 bytes in base64 (§ 4.1, item 7).
 _is_key = re.compile(r"[A-Za-z0-9+/]{22}==").fullmatch
 
@@ -201,8 +199,7 @@ def accept(
     """
     if subprotocol is not None and subprotocol not in opening.subprotocols:
         raise ValueError(
-            f"subprotocol {subprotocol!r} was not offered: {list(opening.subprotocols)}"
-            " (RFC 6455 § 4.2.2)"
+            f"subprotocol {subprotocol!r} was not offered: {list(opening.subprotocols)} (RFC 6455 § 4.2.2)"
         )
     for name, _ in headers:
         if name.lower() in _OURS_ACCEPTED:

@@ -73,9 +73,7 @@ def check_field(name: bytes, value: bytes) -> None:
     if not _is_name(name):
         raise ValueError(f"header name {name!r} is not a token (RFC 9110 § 5.1)")
     if not _is_value(value):
-        raise ValueError(
-            f"the value of header {name.decode()} holds a control character (RFC 9110 § 5.5)"
-        )
+        raise ValueError(f"the value of header {name.decode()} holds a control character (RFC 9110 § 5.5)")
 
 
 def _parameter_value(parameter: re.Match[str]) -> str | None:

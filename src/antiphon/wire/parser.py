@@ -77,9 +77,7 @@ class Parser:
         "more",
     )
 
-    def __init__(
-        self, limits: ParserLimits | None = None, inflater: Inflater | None = None
-    ) -> None:
+    def __init__(self, limits: ParserLimits | None = None, inflater: Inflater | None = None) -> None:
         """Begin after the handshake; ``inflater`` is given when permessage-deflate was agreed."""
         self._limits = limits or ParserLimits()
         self._limit = min(self._limits.frame, self._limits.message)

@@ -77,17 +77,14 @@ class Session:
         """
         if self.state in (State.CLOSE_SENT, State.CLOSED):
             return b""
-        closing = self._closing_frame(code, reason)
-        self.state = advance(self.state, Step.SEND_CLOSE)
-        return closing
+        return self._send(Close(code, reason), Step.SEND_CLOSE)
 
     def receive(self, close: Close) -> bytes:
         """Take the peer's Close frame; return the answer, nothing when it is one itself."""
         self.state = advance(self.state, Step.RECEIVE_CLOSE)
         self.received = close
-        if self.state is State.CLOSED:
-            return b""
-        self.closed_by_peer = True
+        if self.closed_by_peer is None:
+            self.closed_by_peer = True
         return self.close(close.code)  # § 5.5.1: the answer typically echoes the code
 
     def fail(self, error: ProtocolError) -> bytes:
@@ -95,17 +92,19 @@ class Session:
 
         § 7.1.7 asks for no patience: what the peer sends from now on is not looked at.
         """
-        closing = self._closing_frame(error.code, error.reason) if self.sent is None else b""
-        self.state = advance(self.state, Step.FAIL)
-        return closing
+        if self.sent is not None or self.state is State.CLOSED:
+            self.state = advance(self.state, Step.FAIL)
+            return b""
+        return self._send(Close(error.code, error.reason), Step.FAIL)
 
     def lost(self) -> None:
         """The TCP connection is gone, whoever closed it."""
         self.state = advance(self.state, Step.LOSE)
 
-    def _closing_frame(self, code: int, reason: str) -> bytes:
-        closing = frame(Opcode.CLOSE, close_payload(code, reason))
-        self.sent = Close(code, reason)
+    def _send(self, close: Close, step: Step) -> bytes:
+        closing = frame(Opcode.CLOSE, close_payload(close.code, close.reason))
+        self.state = advance(self.state, step)
+        self.sent = close
         if self.closed_by_peer is None:
             self.closed_by_peer = False
         return closing

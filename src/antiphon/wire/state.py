@@ -47,6 +47,9 @@ TRANSITIONS: dict[tuple[State, Step], State] = {
     (State.CLOSE_RECEIVED, Step.SEND_CLOSE): State.CLOSED,
     (State.CLOSE_RECEIVED, Step.LOSE): State.CLOSED,
     (State.CLOSED, Step.LOSE): State.CLOSED,
+    # Input that came before the end may be parsed after it.
+    (State.CLOSED, Step.RECEIVE_CLOSE): State.CLOSED,
+    (State.CLOSED, Step.FAIL): State.CLOSED,
 }
 
 
