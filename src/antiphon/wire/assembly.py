@@ -34,6 +34,10 @@ class ParserLimits:
     fragments: int = 4096
 
 
+#: One for all connections that need no other.
+DEFAULT_LIMITS = ParserLimits()
+
+
 class Assembly:
     """A message that is not complete yet."""
 

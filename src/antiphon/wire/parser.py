@@ -17,7 +17,7 @@ from __future__ import annotations
 import sys
 
 from antiphon.errors import ProtocolError
-from antiphon.wire.assembly import Assembly, ParserLimits, not_utf8, too_big
+from antiphon.wire.assembly import DEFAULT_LIMITS, Assembly, ParserLimits, not_utf8, too_big
 from antiphon.wire.close import Close, CloseCode, parse_close
 from antiphon.wire.deflate import Inflater
 from antiphon.wire.frames import FIN, RSV1, SHORT, Opcode, Ping, Pong
@@ -77,10 +77,10 @@ class Parser:
         "more",
     )
 
-    def __init__(self, limits: ParserLimits | None = None, inflater: Inflater | None = None) -> None:
+    def __init__(self, limits: ParserLimits = DEFAULT_LIMITS, inflater: Inflater | None = None) -> None:
         """Begin after the handshake; ``inflater`` is given when permessage-deflate was agreed."""
-        self._limits = limits or ParserLimits()
-        self._limit = min(self._limits.frame, self._limits.message)
+        self._limits = limits
+        self._limit = min(limits.frame, limits.message)
         self._inflater = inflater
         self._reserved = 0x70 if inflater is None else 0x70 ^ RSV1
         self._assembly: Assembly | None = None
