@@ -18,6 +18,9 @@ class Limits:
 
     Attributes:
         message: Largest received message, in bytes; a larger one closes with 1009.
+        head: Largest head of a handshake's request, in bytes; a larger one is refused with 431.
+        frame: Largest payload of a received frame, in bytes.
+        fragments: Most frames that one received message may come in.
         inbound_messages: Messages of one connection that may wait for its handler; when as many wait,
             reading from that peer pauses.
         outbox: Bytes that may wait to be sent to one peer; when more would, the connection closes
@@ -30,6 +33,9 @@ class Limits:
     """
 
     message: int = 1024 * 1024
+    head: int = 32 * 1024
+    frame: int = 1024 * 1024
+    fragments: int = 4096
     inbound_messages: int = 64
     outbox: int = 4 * 1024 * 1024
     high_water: int = 64 * 1024

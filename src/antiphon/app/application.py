@@ -29,10 +29,12 @@ from antiphon.app.threads import WorkerThreads
 from antiphon.app.view import EndpointOptions, options_of, websocket
 from antiphon.brokers import MemoryBroker
 from antiphon.channels import Broker, Channel, Hub, check
+from antiphon.connection import Terms
 from antiphon.errors import ConfigurationError
 from antiphon.limits import Limits, Timeouts
 from antiphon.server import Listen, run
 from antiphon.signals import Observer, Signal
+from antiphon.wire import Deflate
 
 H = TypeVar("H", bound=Callable[..., Any])
 
@@ -56,6 +58,7 @@ class Antiphon(Starlette):
         limits: How much a peer may use.
         timeouts: How long to wait for it.
         broker: What carries channels between processes; None for a single process.
+        compression: What to agree on with clients that offer permessage-deflate; None: nothing.
         lifespan: What runs around the application's life, as in Starlette.
         **options: Starlette's other options: ``debug``, ``middleware``, ``exception_handlers``.
 
@@ -72,6 +75,7 @@ class Antiphon(Starlette):
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
         broker: Broker | None = None,
+        compression: Deflate | None = None,
         lifespan: Lifespan[Antiphon] | None = None,
         **options: Unpack[StarletteOptions],
     ) -> None:
@@ -90,8 +94,7 @@ class Antiphon(Starlette):
             providers=self.providers,
             session=Session(None, threads, None),
             allows_origin=OriginCheck(allowed_origins),
-            limits=self.limits,
-            timeouts=self.timeouts,
+            terms=Terms(self.limits, self.timeouts, compression),
             observer=self._observe,
         )
         for each in routes or ():

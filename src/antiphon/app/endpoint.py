@@ -24,7 +24,7 @@ from antiphon.app.binding import Scope as Lifetime
 from antiphon.app.services import Services
 from antiphon.channels import INTERNAL, Batch, Publication, excluded_ids
 from antiphon.codec import encode
-from antiphon.connection import AsgiTransport, Options, Phase, WebSocket
+from antiphon.connection import Options, Phase, WebSocket, transport_of
 from antiphon.errors import ConfigurationError, WebSocketDisconnect
 from antiphon.protocols import RawSubscriptions
 from antiphon.protocols.raw import bare
@@ -144,8 +144,8 @@ class Endpoint(ABC):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         services = self.services
         scope["endpoint"] = self
-        transport = AsgiTransport(scope, receive, send, services.limits, services.timeouts)
-        ws = self.websocket_class(scope, transport, self._options, services.limits)
+        transport = transport_of(scope, receive, send, services.terms)
+        ws = self.websocket_class(scope, transport, self._options, services.terms.limits)
         ws.make_subscriptions = partial(RawSubscriptions, ws, services.hub)
         ws.on_open = partial(self._opened, ws)
         ws.on_overflow = partial(self._overflowed, ws)
@@ -212,7 +212,7 @@ class Endpoint(ABC):
         self.services.observer(OutboxOverflowed(self.path, ws.id, waiting))
 
     def _call_when_overdue(self, ws: WebSocket) -> asyncio.TimerHandle:
-        timeouts = self.services.timeouts
+        timeouts = self.services.terms.timeouts
         wait = timeouts.accept if self.accepts_in_time else timeouts.handshake
         return asyncio.get_running_loop().call_later(wait, self._overdue, ws)
 

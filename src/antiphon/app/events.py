@@ -83,7 +83,8 @@ class EventEndpoint(Endpoint):
         conversation = Conversation(self, ws, session)
         try:
             await conversation.start()
-            await conversation.over
+            if not ws.outlives_application:
+                await conversation.over
         except asyncio.CancelledError:
             leave(ws)
             await conversation.abandon()
@@ -142,7 +143,7 @@ class Conversation:
         self._busy = True
         self._worker: asyncio.Task[None] | None = None
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        ws.on_message = self._message_received
+        ws.message_received = self._message_received
         ws.when_lost(self._connection_lost)
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from antiphon.app.binding import Providers, Session
 from antiphon.app.security import OriginCheck
 from antiphon.app.threads import WorkerThreads
 from antiphon.channels import Hub
-from antiphon.limits import Limits, Timeouts
+from antiphon.connection import Terms
 from antiphon.signals import Observer
 
 
@@ -22,8 +22,7 @@ class Services:
         providers: What handlers can ask for.
         session: What lives as long as the application.
         allows_origin: Which browsers' pages may connect.
-        limits: How much a peer may use.
-        timeouts: How long to wait for it.
+        terms: What a peer may use, and how long to wait for it.
         observer: Who is told what happens.
     """
 
@@ -32,6 +31,5 @@ class Services:
     providers: Providers
     session: Session
     allows_origin: OriginCheck
-    limits: Limits
-    timeouts: Timeouts
+    terms: Terms
     observer: Observer

@@ -2,10 +2,12 @@
 
 from antiphon.connection.asgi import DENIAL, AsgiTransport
 from antiphon.connection.connection import Connection
+from antiphon.connection.inbox import Inbox
 from antiphon.connection.options import CaughtCloseCodes, Options, Subscriptions
 from antiphon.connection.phase import Phase
 from antiphon.connection.prepared import Prepared
-from antiphon.connection.transport import Receiver, Transport
+from antiphon.connection.transport import Headers, Receiver, Terms, Transport
+from antiphon.connection.transports.choice import transport_of
 from antiphon.connection.websocket import WebSocket
 
 __all__ = [
@@ -13,11 +15,15 @@ __all__ = [
     "AsgiTransport",
     "CaughtCloseCodes",
     "Connection",
+    "Headers",
+    "Inbox",
     "Options",
     "Phase",
     "Prepared",
     "Receiver",
     "Subscriptions",
+    "Terms",
     "Transport",
     "WebSocket",
+    "transport_of",
 ]

@@ -16,8 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from antiphon.connection.outbox import Outbox
 from antiphon.connection.prepared import Prepared
-from antiphon.connection.transport import Headers, Receiver
-from antiphon.limits import Limits, Timeouts
+from antiphon.connection.transport import Headers, Receiver, Terms
 
 DENIAL = "websocket.http.response"
 Event = dict[str, Any]
@@ -32,15 +31,13 @@ class AsgiTransport:
         scope: The connection's ASGI scope.
         receive: The server's callable of that name.
         send: The server's callable of that name.
-        limits: How much may wait to be sent.
-        timeouts: How long to wait for the peer in the end.
+        terms: What the peer may use, and how long to wait for it.
     """
 
     detached = False
 
-    def __init__(
-        self, scope: Scope, receive: Receive, send: Send, limits: Limits, timeouts: Timeouts
-    ) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, terms: Terms) -> None:
+        limits, timeouts = terms.limits, terms.timeouts
         self._can_deny = DENIAL in (scope.get("extensions") or {})
         self._receive = receive
         self._send = send
@@ -83,7 +80,7 @@ class AsgiTransport:
         else:
             self._put(({"type": "websocket.close", "code": 1008, "reason": ""},))
 
-    def write(self, message: str | bytes | Prepared) -> bool:
+    def write(self, message: str | bytes | Prepared, now: bool = False) -> bool:
         if isinstance(message, Prepared):
             return self._put(tuple(map(_message_event, message.messages)), message.size)
         return self._put((_message_event(message),), len(message))

@@ -34,7 +34,7 @@ class Connection:
     Attributes:
         id: A text that no other connection has.
         inbox: Messages that arrived and wait.
-        on_message: Who takes each message that arrives; the inbox, unless an endpoint takes it over.
+        message_received: Who takes each message from the transport; the inbox, unless an endpoint does.
         on_open: Called when the handshake is accepted.
         on_overflow: Called with the waiting bytes when this peer reads too slowly and is disconnected.
     """
@@ -42,7 +42,7 @@ class Connection:
     def __init__(self, transport: Transport, options: Options, limits: Limits) -> None:
         self.id = str(uuid4())
         self.inbox = Inbox(transport, limits.inbound_messages)
-        self.on_message: Callable[[str | bytes], None] = self.inbox.put
+        self.message_received: Callable[[str | bytes], None] = self.inbox.put
         self.on_open: Callable[[], None] = _nothing
         self.on_overflow: Callable[[int], None] = _nothing
         self._transport = transport
@@ -50,6 +50,7 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._phase = Phase.CONNECTING
         self._closed_here = False
+        self._answering = False
         self._close_code: int | None = None
         self._close_reason = ""
         self._opened_in_time = False
@@ -64,6 +65,11 @@ class Connection:
     def closed(self) -> bool:
         """Whether nothing more can be sent: closed by either side, refused, or gone."""
         return self._phase is not Phase.OPEN and self._phase is not Phase.CONNECTING
+
+    @property
+    def outlives_application(self) -> bool:
+        """Whether the connection goes on when the ASGI application has returned."""
+        return self._transport.detached
 
     @property
     def close_code(self) -> int | None:
@@ -143,6 +149,7 @@ class Connection:
         self._closed_here = True
         self._close_code, self._close_reason = code, reason
         self._transport.close(code, reason, discard=discard)
+        self.message_received = _nothing
         self.inbox.clear()
         self.inbox.wake()
 
@@ -162,11 +169,6 @@ class Connection:
         self.open()
 
     # --- What the transport tells --------------------------------------------------------------------
-
-    def message_received(self, message: str | bytes) -> None:
-        """Take one message from the transport."""
-        if self._phase is Phase.OPEN:
-            self.on_message(message)
 
     def connection_lost(self, code: int, reason: str) -> None:
         """Learn from the transport that the connection is over."""
@@ -197,6 +199,7 @@ class Connection:
         while not inbox:
             self.use()
             await inbox.wait()
+        self._answering = True
         return inbox.pop()
 
     async def write(self, message: str | bytes) -> None:
@@ -208,8 +211,12 @@ class Connection:
         if self._phase is not Phase.OPEN:
             self.use()
         self.before_write()
+        now = self._answering and not self.inbox
+        if now:
+            # What answers the last message that waits is worth sending at once.
+            self._answering = False
         try:
-            free = self._transport.write(message)
+            free = self._transport.write(message, now)
         except OutboxFull:
             await self._transport.drain()
             return await self.write(message)

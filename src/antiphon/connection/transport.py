@@ -7,11 +7,29 @@ waits in its bounded outbox. Everything happens on the event loop of the connect
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from antiphon.connection.prepared import Prepared
+from antiphon.limits import Limits, Timeouts
+from antiphon.wire import Deflate
 
 Headers = Sequence[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms an application talks to its peers.
+
+    Attributes:
+        limits: How much a peer may use.
+        timeouts: How long to wait for it.
+        compression: What to agree on if the client offers permessage-deflate; None: nothing.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    compression: Deflate | None = None
 
 
 class Receiver(Protocol):
@@ -41,8 +59,13 @@ class Transport(Protocol):
     def reject(self, status: int, headers: Headers, body: bytes) -> None:
         """Refuse the handshake with an HTTP response, or 403 where the server can't say more."""
 
-    def write(self, message: str | bytes | Prepared) -> bool:
+    def write(self, message: str | bytes | Prepared, now: bool = False) -> bool:
         """Hand over a message; False asks the caller to ``drain`` before the next.
+
+        Args:
+            message: Text, bytes, or what was prepared for many.
+            now: Nothing is likely to follow soon; otherwise it may wait for the end of the tick, to
+                leave together with what follows.
 
         Raises:
             OutboxFull: There is no room for it; nothing of it was taken.

@@ -18,6 +18,7 @@ from uvicorn.supervisors import ChangeReload
 
 from antiphon.errors import AddressInUse, ConfigurationError
 from antiphon.limits import Limits, Timeouts
+from antiphon.server.protocol import WebSocketProtocol
 
 
 @runtime_checkable
@@ -99,7 +100,7 @@ def configuration(app: ASGIApp | str, listen: Listen, *, log_level: str, reload:
         port=listen.port,
         log_level=log_level,
         reload=reload,
-        ws="websockets-sansio",
+        ws=WebSocketProtocol,
         lifespan="auto",
     )
     application = app if reload else application_of(config)

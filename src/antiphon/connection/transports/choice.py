@@ -1,0 +1,18 @@
+"""Which transport carries a connection: our own where our server offers it, ASGI's events elsewhere."""
+
+from __future__ import annotations
+
+from starlette.types import Receive, Scope, Send
+
+from antiphon.connection.asgi import AsgiTransport
+from antiphon.connection.transport import Terms
+from antiphon.connection.transports.direct import EXTENSION, DirectTransport
+
+
+def transport_of(scope: Scope, receive: Receive, send: Send, terms: Terms) -> DirectTransport | AsgiTransport:
+    """The transport of the connection that an ASGI server calls its application for."""
+    take_over = (scope.get("extensions") or {}).get(EXTENSION)
+    if take_over is None:
+        return AsgiTransport(scope, receive, send, terms)
+    transport: DirectTransport = take_over(terms)
+    return transport

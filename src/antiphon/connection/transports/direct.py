@@ -1,0 +1,398 @@
+"""The transport of our own server: an asyncio protocol between the socket and the WebSocket.
+
+It is the protocol of an open connection and of nothing else: the server hands the socket over when the
+handshake is accepted, so nothing asks per read in what state the connection is. Messages go up by a
+call. Frames go down into ``_out`` and leave together: those written while a read is handled when it has
+been handled, others at the end of the event loop's tick, or at once where the writer knows that nothing
+will follow (``now``).
+
+A peer that does not read fills the socket, then the event loop's buffer up to the high-water mark, then
+``_out`` up to the outbox limit; what is more is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Protocol, cast
+
+from antiphon.connection.outbox import OutboxFull
+from antiphon.connection.prepared import Prepared, deflated_frame
+from antiphon.connection.transport import Headers, Receiver, Terms
+from antiphon.connection.transports.tick import tick_of
+from antiphon.connection.transports.wheel import wheel_of
+from antiphon.errors import ProtocolError
+from antiphon.wire import (
+    Agreement,
+    Close,
+    CloseCode,
+    Deflate,
+    Deflater,
+    Opcode,
+    Parser,
+    ParserLimits,
+    Ping,
+    Pong,
+    Session,
+    binary_frame,
+    frame,
+    text_frame,
+)
+
+logger = logging.getLogger("antiphon")
+
+#: In the extensions of an ASGI scope: the function that gives the connection, on given terms.
+EXTENSION = "antiphon"
+
+PING = frame(Opcode.PING, b"")
+
+#: Messages that are handed up before looking whether the receiver wants more.
+AT_ONCE = 64
+
+
+class Handshake(Protocol):
+    """Who answers the handshake of a connection."""
+
+    def accept(
+        self, subprotocol: str | None, headers: Headers, compression: Deflate | None
+    ) -> tuple[bytes, Agreement | None]:
+        """The bytes of the 101 response, and what it agrees on.
+
+        Raises:
+            ValueError: The subprotocol was not offered, or a header cannot be sent.
+        """
+
+    def refuse(self, status: int, headers: Headers, body: bytes) -> bytes:
+        """The bytes of the response that refuses.
+
+        Raises:
+            ValueError: The status cannot refuse, or a header cannot be sent.
+        """
+
+    def hand_over(self, protocol: DirectTransport | None) -> bytes:
+        """Let go of the socket; return what the client sent too early.
+
+        Args:
+            protocol: Who has the socket from now on; None: nobody, it is being closed.
+        """
+
+
+class DirectTransport(asyncio.Protocol):
+    """One open connection, on a socket of ours.
+
+    Args:
+        socket: The event loop's transport, as the handshake left it.
+        handshake: Who answers the handshake.
+        terms: What the peer may use, and how long to wait for it.
+    """
+
+    detached = True
+
+    __slots__ = (
+        "_corked",
+        "_deflater",
+        "_dirty",
+        "_drained",
+        "_gone",
+        "_handshake",
+        "_heard",
+        "_loop",
+        "_out",
+        "_parser",
+        "_pinged",
+        "_reading",
+        "_receiver",
+        "_session",
+        "_shares",
+        "_size",
+        "_socket",
+        "_tick",
+        "_timer",
+        "_writable",
+        "slot",
+        "terms",
+    )
+
+    def __init__(self, socket: asyncio.Transport, handshake: Handshake, terms: Terms) -> None:
+        self._socket = socket
+        self._handshake: Handshake | None = handshake
+        self.terms = terms
+        self._loop = asyncio.get_running_loop()
+        self._tick = tick_of(self._loop)
+        self._session = Session()
+        self._parser: Parser | None = None
+        self._deflater: Deflater | None = None
+        self._shares = False
+        self._receiver: Receiver | None = None
+        self._out: list[bytes] = []
+        self._size = 0
+        self._corked = False
+        self._dirty = False
+        self._writable = True
+        self._reading = True
+        self._heard = True
+        self._pinged = False
+        self._drained: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._gone: Callable[[DirectTransport], None] | None = None
+        self.slot: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<DirectTransport {self._session.state.value}, {self._size} bytes waiting>"
+
+    @property
+    def connecting(self) -> bool:
+        """Whether the handshake waits for its answer."""
+        return self._handshake is not None
+
+    def when_gone(self, callback: Callable[[DirectTransport], None]) -> None:
+        """Have a function called when the socket is gone."""
+        self._gone = callback
+
+    def attach(self, receiver: Receiver) -> None:
+        """Tell this receiver what happens from now on."""
+        self._receiver = receiver
+
+    async def finish(self) -> None:
+        """Nothing waits for the application: what was written leaves by itself."""
+
+    # --- The contract of a transport -----------------------------------------------------------------
+
+    def accept(self, subprotocol: str | None, headers: Headers) -> None:
+        handshake, limits = self._handshake, self.terms.limits
+        assert handshake is not None
+        response, agreement = handshake.accept(subprotocol, headers, self.terms.compression)
+        self._session.accepted()
+        self._handshake = None
+        inflater = None
+        if agreement is not None:
+            inflater, self._deflater = agreement.inflater(), deflater_of(agreement)
+            self._shares = agreement.shareable
+        self._parser = Parser(ParserLimits(limits.frame, limits.message, limits.fragments), inflater)
+        self._socket.set_write_buffer_limits(high=limits.high_water)
+        early = handshake.hand_over(self)
+        self._put(response)
+        if self.terms.timeouts.ping_interval is not None:
+            wheel_of(self._loop).add(self, self.terms.timeouts.ping_interval)
+        if early:
+            self._loop.call_soon(self.data_received, early)
+
+    def reject(self, status: int, headers: Headers, body: bytes) -> None:
+        handshake = self._handshake
+        assert handshake is not None
+        response = handshake.refuse(status, headers, body)
+        self._handshake = None
+        self._session.refused()
+        handshake.hand_over(None)
+        self._socket.write(response)
+        self._close_socket()
+        self._lose(1006, "")
+
+    def write(self, message: str | bytes | Prepared, now: bool = False) -> bool:
+        if self._deflater is not None:
+            data = self._deflated(message)
+        elif message.__class__ is str:
+            data = text_frame(message)
+        elif message.__class__ is bytes:
+            data = binary_frame(message)
+        else:
+            data = cast(Prepared, message).frames
+        return self._put(data, now)
+
+    async def drain(self) -> None:
+        while not self._writable and self._receiver is not None:
+            if self._drained is None:
+                self._drained = self._loop.create_future()
+            await asyncio.shield(self._drained)
+
+    def close(self, code: int, reason: str, *, discard: bool = False) -> None:
+        if discard:
+            self._out.clear()
+            self._size = 0
+        self._out.append(self._session.close(code, reason))
+        self.flush()
+        self._set_deadline()
+
+    def pause_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._socket.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._reading and not self._socket.is_closing():
+            self._reading = True
+            self._socket.resume_reading()
+            if self._parser is not None and self._parser.more:
+                self._loop.call_soon(self.data_received, b"")
+
+    # --- asyncio's protocol --------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Parse a chunk, hand its messages up, and send together what was written meanwhile."""
+        self._heard = True
+        parser, receiver = self._parser, self._receiver
+        if parser is None or receiver is None:
+            return
+        self._corked = True
+        try:
+            events = parser.feed(data, AT_ONCE)
+            while True:
+                for event in events:
+                    if isinstance(event, (str, bytes)):
+                        receiver.message_received(event)
+                    else:
+                        self._control(event)
+                if not parser.more or not self._reading:
+                    break
+                events = parser.feed(b"", AT_ONCE)
+        except ProtocolError as error:
+            self._fail(error)
+        finally:
+            self._corked = False
+        if self._out:
+            self.flush()
+
+    def eof_received(self) -> None:
+        """The peer sends no more; without a close frame that is an abnormal end (RFC 6455 § 7.1.5)."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The socket is gone, whoever closed it."""
+        wheel_of(self._loop).remove(self)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._session.lost()
+        self._out.clear()
+        self._lose(self._session.code or 1006, self._session.reason)
+        if self._gone is not None:
+            self._gone(self)
+
+    def pause_writing(self) -> None:
+        """The event loop's buffer is above the high-water mark."""
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        """The event loop's buffer is empty enough again."""
+        self._writable = True
+        self.flush()
+        if self._writable:
+            self._wake()
+
+    # --- Writing -------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Send what was written, in one piece, if the socket takes any."""
+        self._dirty = False
+        out = self._out
+        if not out or not self._writable:
+            return
+        self._out = []
+        self._size = 0
+        self._socket.write(out[0] if len(out) == 1 else b"".join(out))
+
+    def _put(self, data: bytes, now: bool = False) -> bool:
+        size = self._size + len(data)
+        if size > self.terms.limits.high_water:
+            self.flush()
+            size = self._size + len(data)
+            if self._size and size > self.terms.limits.outbox:
+                raise OutboxFull(self._size)
+        self._out.append(data)
+        self._size = size
+        if self._corked or (self._dirty and not now):
+            return self._writable
+        if now:
+            self.flush()
+        else:
+            self._dirty = True
+            self._tick.flush_at_end(self)
+        return self._writable
+
+    def _deflated(self, message: str | bytes | Prepared) -> bytes:
+        deflater, compression = self._deflater, self.terms.compression
+        assert deflater is not None
+        assert compression is not None
+        if not isinstance(message, Prepared):
+            return deflated_frame(message, deflater, compression.threshold)
+        if self._shares:
+            return message.deflated(deflater, compression.threshold)
+        return b"".join(deflated_frame(each, deflater, compression.threshold) for each in message.messages)
+
+    def _wake(self) -> None:
+        if self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None
+
+    # --- Control frames, keepalive and the end -------------------------------------------------------
+
+    def _control(self, event: Ping | Pong | Close) -> None:
+        if isinstance(event, Close):
+            self.flush()
+            self._socket.write(self._session.receive(event))
+            self._close_socket()
+            self._lose(event.code, event.reason)
+        elif isinstance(event, Ping) and self._session.may_send and self._writable:
+            # To a peer that does not read its pongs none are owed: RFC 6455 § 5.5.3 asks for the
+            # latest only.
+            self._out.append(frame(Opcode.PONG, event.payload))
+
+    def turn(self) -> float | None:
+        """Keep the connection alive: ping the peer when it is silent, give it up when it stays so."""
+        timeouts = self.terms.timeouts
+        if not self._session.may_send:
+            return None
+        if self._heard:
+            self._heard = self._pinged = False
+            return timeouts.ping_interval
+        if self._pinged:
+            self._fail(ProtocolError(CloseCode.INTERNAL_ERROR, "no answer to a ping"))
+            return None
+        self._pinged = True
+        if self._writable:
+            self._out.append(PING)
+            self.flush()
+        return timeouts.ping
+
+    def shutdown(self) -> None:
+        """The server stops: close with 1012 what is still open (uvicorn calls this)."""
+        if self._session.may_send:
+            self.close(CloseCode.SERVICE_RESTART, "")
+
+    def _fail(self, error: ProtocolError) -> None:
+        logger.info("a connection failed: %s", error)
+        self.flush()
+        self._socket.write(self._session.fail(error))
+        self._close_socket()
+        self._lose(error.code, error.reason)
+
+    def _close_socket(self) -> None:
+        """Let the socket go when what was written has left, or when the deadline has come."""
+        if not self._socket.is_closing():
+            self._socket.close()
+            self._set_deadline()
+
+    def _set_deadline(self) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(self.terms.timeouts.close, self._socket.abort)
+
+    def _lose(self, code: int, reason: str) -> None:
+        receiver, self._receiver = self._receiver, None
+        self._wake()
+        if receiver is not None:
+            receiver.connection_lost(code, reason)
+
+
+@lru_cache
+def shared_deflater(window_bits: int, level: int, mem_level: int) -> Deflater:
+    """A deflater that keeps no context: one serves all connections that agreed on the same."""
+    return Deflater(window_bits, takeover=False, level=level, mem_level=mem_level)
+
+
+def deflater_of(agreement: Agreement) -> Deflater:
+    """What deflates messages to a client that agreed on this."""
+    if not agreement.shareable:
+        return agreement.deflater()
+    settings = agreement.settings
+    return shared_deflater(agreement.server_max_window_bits, settings.level, settings.mem_level)

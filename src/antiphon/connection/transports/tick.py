@@ -1,0 +1,47 @@
+"""What waits for the end of the event loop's tick: one call for all connections that have something."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
+
+class Flushing(Protocol):
+    """Whatever has something to flush."""
+
+    def flush(self) -> None:
+        """Let go of what waits; must not raise."""
+
+
+class Tick:
+    """The current tick of an event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: list[Flushing] = []
+
+    def __repr__(self) -> str:
+        return f"<Tick with {len(self._waiting)} to flush>"
+
+    def flush_at_end(self, member: Flushing) -> None:
+        """Have a member flushed once what is ready now has run."""
+        if not self._waiting:
+            self._loop.call_soon(self._end)
+        self._waiting.append(member)
+
+    def _end(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for member in waiting:
+            member.flush()
+
+
+_ticks: WeakKeyDictionary[asyncio.AbstractEventLoop, Tick] = WeakKeyDictionary()
+
+
+def tick_of(loop: asyncio.AbstractEventLoop) -> Tick:
+    """The current tick of an event loop."""
+    tick = _ticks.get(loop)
+    if tick is None:
+        tick = _ticks[loop] = Tick(loop)
+    return tick

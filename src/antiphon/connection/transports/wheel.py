@@ -1,0 +1,86 @@
+"""One timer for all connections of an event loop.
+
+Keepalive and idle deadlines need no precision: a second is plenty. So connections stand in the slots of a
+wheel, and one timer turns it; a connection costs a place in a set, and no timer of its own. An empty
+wheel does not turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
+TICK = 1.0
+
+
+class Turning(Protocol):
+    """What stands on a wheel.
+
+    Attributes:
+        slot: Where it stands; None when it stands nowhere. The wheel's to write.
+    """
+
+    slot: int | None
+
+    def turn(self) -> float | None:
+        """It is time; return the seconds until the next time, or None to leave the wheel."""
+
+
+class Wheel:
+    """The deadlines of one event loop, to the second."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._slots: dict[int, set[Turning]] = {}
+        self._now = 0
+        self._standing = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __repr__(self) -> str:
+        return f"<Wheel with {self._standing} on it>"
+
+    def add(self, member: Turning, delay: float) -> None:
+        """Have a member's turn come after a delay in seconds, or up to a tick later."""
+        # One more tick than the delay has, since the current one has begun already.
+        member.slot = self._now + math.ceil(delay / TICK) + (self._timer is not None)
+        self._slots.setdefault(member.slot, set()).add(member)
+        self._standing += 1
+        if self._timer is None:
+            self._timer = self._loop.call_later(TICK, self._tick)
+
+    def remove(self, member: Turning) -> None:
+        """Take a member off the wheel, if it is on it."""
+        slot, member.slot = member.slot, None
+        if slot is None:
+            return
+        self._standing -= 1
+        members = self._slots[slot]
+        members.discard(member)
+        if not members:
+            del self._slots[slot]
+
+    def _tick(self) -> None:
+        self._now += 1
+        self._timer = self._loop.call_later(TICK, self._tick)
+        for member in self._slots.pop(self._now, ()):
+            member.slot = None
+            self._standing -= 1
+            delay = member.turn()
+            if delay is not None:
+                self.add(member, delay)
+        if not self._standing:
+            self._timer.cancel()
+            self._timer = None
+
+
+_wheels: WeakKeyDictionary[asyncio.AbstractEventLoop, Wheel] = WeakKeyDictionary()
+
+
+def wheel_of(loop: asyncio.AbstractEventLoop) -> Wheel:
+    """The wheel of an event loop."""
+    wheel = _wheels.get(loop)
+    if wheel is None:
+        wheel = _wheels[loop] = Wheel(loop)
+    return wheel

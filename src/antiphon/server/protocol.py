@@ -1,0 +1,197 @@
+"""The WebSocket protocol class for uvicorn's ``--ws`` option: the handshake, and who gets the connection.
+
+uvicorn's HTTP protocol hands over the socket with the head of the upgrade request. This class validates
+it and runs the ASGI application. An Antiphon endpoint finds ``EXTENSION`` in the scope and takes the
+connection over as a ``DirectTransport``; for every other application an ``AsgiBridge`` speaks ASGI's
+events. Either way the open connection is a ``DirectTransport``, and this object is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, cast
+from urllib.parse import unquote
+
+from uvicorn.config import Config
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
+from uvicorn.server import ServerState
+
+from antiphon.connection import DENIAL, Headers, Terms
+from antiphon.connection.transports.direct import EXTENSION, DirectTransport
+from antiphon.limits import Limits, Timeouts
+from antiphon.server.bridge import AsgiBridge
+from antiphon.wire import (
+    Agreement,
+    Deflate,
+    HandshakeError,
+    Opening,
+    Request,
+    accept,
+    negotiate,
+    parse_request,
+    read_opening,
+    refuse,
+)
+
+logger = logging.getLogger("uvicorn.error")
+
+
+class WebSocketProtocol(asyncio.Protocol):
+    """One handshake, for ``uvicorn --ws antiphon.server:WebSocketProtocol any_asgi:app``.
+
+    Args:
+        config: uvicorn's configuration.
+        server_state: What the connections of the server share.
+        app_state: What the application's lifespan left for its scopes.
+    """
+
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
+        self._config = config
+        # uvicorn's annotation names its own protocol classes; it asks for no more than ``shutdown``.
+        self._connections: set[Any] = server_state.connections
+        self._server = server_state
+        self._app_state = app_state
+        self._terms = terms_of(config)
+        self._socket: asyncio.Transport
+        self._opening: Opening | None = None
+        self._path = ""
+        self._early = bytearray()
+        self._direct: DirectTransport | None = None
+
+    def __repr__(self) -> str:
+        return f"<WebSocketProtocol {self._path}>"
+
+    # --- asyncio's protocol --------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Get the socket from the HTTP protocol."""
+        # uvloop's transports are no subclasses of asyncio's.
+        self._socket = cast(asyncio.Transport, transport)
+        self._connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Get the head of the request first; then whatever the client does not wait to send."""
+        if self._opening is not None:
+            self._early += data
+            if len(self._early) > self._terms.limits.high_water:
+                self._socket.pause_reading()
+            return
+        try:
+            request = parse_request(data, self._terms.limits.head)
+            self._opening = read_opening(request)
+        except HandshakeError as error:
+            logger.info("a handshake was refused: %s", error)
+            self._connections.discard(self)
+            self._socket.write(error.response())
+            self._socket.close()
+            return
+        self._run(self._scope(request, self._opening))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The client went away before the handshake was answered."""
+        self._connections.discard(self)
+        if self._direct is not None:
+            self._direct.connection_lost(error)
+
+    def shutdown(self) -> None:
+        """The server stops: refuse what is not answered (uvicorn calls this)."""
+        if self._direct is not None:
+            self._direct.reject(503, (), b"the server stops")
+
+    # --- The application -----------------------------------------------------------------------------
+
+    def _scope(self, request: Request, opening: Opening) -> dict[str, Any]:
+        path, _, query = request.target.partition("?")
+        root = self._config.root_path
+        self._path = root + unquote(path)
+        return {
+            "type": "websocket",
+            "asgi": {"version": self._config.asgi_version, "spec_version": "2.4"},
+            "http_version": request.version,
+            "scheme": "wss" if is_ssl(self._socket) else "ws",
+            "server": get_local_addr(self._socket),
+            "client": get_remote_addr(self._socket),
+            "root_path": root,
+            "path": self._path,
+            "raw_path": (root + path).encode("latin-1"),
+            "query_string": query.encode("latin-1"),
+            "headers": request.headers,
+            "subprotocols": list(opening.subprotocols),
+            "state": self._app_state.copy(),
+            "extensions": {DENIAL: {}, EXTENSION: self.direct},
+        }
+
+    def _run(self, scope: dict[str, Any]) -> None:
+        bridge = AsgiBridge(self)
+        task = asyncio.ensure_future(self._serve(scope, bridge))
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
+
+    async def _serve(self, scope: dict[str, Any], bridge: AsgiBridge) -> None:
+        try:
+            await self._config.loaded_app(scope, bridge.receive, bridge.send)
+        except Exception:
+            logger.exception("Exception in ASGI application")
+            self._end(bridge, 500, b"Internal Server Error")
+        else:
+            self._end(bridge, 500, b"the application did not answer the handshake")
+
+    def _end(self, bridge: AsgiBridge, status: int, why: bytes) -> None:
+        """The application has returned: end what only it could have gone on with."""
+        direct = self._direct
+        if direct is None or direct.connecting:
+            self.direct(self._terms).reject(status, (), why)
+        elif bridge.attached:
+            bridge.finish()
+
+    # --- Who answers the handshake -------------------------------------------------------------------
+
+    def direct(self, terms: Terms | None = None) -> DirectTransport:
+        """The connection, for an application that takes it over on its own terms."""
+        if self._direct is None:
+            self._direct = DirectTransport(self._socket, self, terms or self._terms)
+        return self._direct
+
+    def accept(
+        self, subprotocol: str | None, headers: Headers, compression: Deflate | None
+    ) -> tuple[bytes, Agreement | None]:
+        """The bytes of the 101 response, and what it agrees on."""
+        opening = self._opening
+        assert opening is not None
+        agreement = None if compression is None else negotiate(opening.extensions, compression)
+        headers = [*self._server.default_headers, *headers]
+        response = accept(opening, subprotocol=subprotocol, agreement=agreement, headers=headers)
+        self._log("[accepted]")
+        return response, agreement
+
+    def refuse(self, status: int, headers: Headers, body: bytes) -> bytes:
+        """The bytes of the response that refuses."""
+        self._log(str(status))
+        return refuse(status, [*self._server.default_headers, *headers], body)
+
+    def hand_over(self, protocol: DirectTransport | None) -> bytes:
+        """Let go of the socket; return what the client sent too early."""
+        connections = self._connections
+        connections.discard(self)
+        if protocol is not None:
+            self._socket.set_protocol(protocol)
+            connections.add(protocol)
+            protocol.when_gone(connections.discard)
+            if len(self._early) > self._terms.limits.high_water:
+                self._socket.resume_reading()
+        return bytes(self._early)
+
+    def _log(self, outcome: str) -> None:
+        if logger.isEnabledFor(logging.INFO):
+            client = get_remote_addr(self._socket) or ("?", 0)
+            logger.info('%s:%d - "WebSocket %s" %s', *client, self._path, outcome)
+
+
+def terms_of(config: Config) -> Terms:
+    """The terms that uvicorn's own options stand for; for applications that bring none."""
+    limits = Limits(message=config.ws_max_size, frame=config.ws_max_size)
+    timeouts = Timeouts(
+        ping_interval=config.ws_ping_interval or None, ping=config.ws_ping_timeout or Timeouts().ping
+    )
+    return Terms(limits, timeouts, Deflate() if config.ws_per_message_deflate else None)
