@@ -123,8 +123,7 @@ def _imported_names(module: Module) -> Iterator[tuple[int, list[str]]]:
                 source = _absolute(module, node)
                 yield node.lineno, [f"{source}.{alias.name}" for alias in aliases]
             case ast.Call(
-                func=ast.Name(id="import_module" | "__import__")
-                | ast.Attribute(attr="import_module"),
+                func=ast.Name(id="import_module" | "__import__") | ast.Attribute(attr="import_module"),
                 args=[ast.Constant(value=str() as name), *_],
             ):
                 yield node.lineno, [name]

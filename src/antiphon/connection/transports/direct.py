@@ -15,12 +15,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Protocol, cast
 
 from antiphon.connection.outbox import OutboxFull
-from antiphon.connection.prepared import Prepared, deflated_frame
+from antiphon.connection.prepared import Prepared
 from antiphon.connection.transport import Headers, Receiver, Terms
+from antiphon.connection.transports.compression import Compression
 from antiphon.connection.transports.tick import tick_of
 from antiphon.connection.transports.wheel import wheel_of
 from antiphon.errors import ProtocolError
@@ -29,7 +29,6 @@ from antiphon.wire import (
     Close,
     CloseCode,
     Deflate,
-    Deflater,
     Opcode,
     Parser,
     ParserLimits,
@@ -91,8 +90,8 @@ class DirectTransport(asyncio.Protocol):
     detached = True
 
     __slots__ = (
+        "_compression",
         "_corked",
-        "_deflater",
         "_dirty",
         "_drained",
         "_gone",
@@ -105,7 +104,6 @@ class DirectTransport(asyncio.Protocol):
         "_reading",
         "_receiver",
         "_session",
-        "_shares",
         "_size",
         "_socket",
         "_tick",
@@ -123,8 +121,7 @@ class DirectTransport(asyncio.Protocol):
         self._tick = tick_of(self._loop)
         self._session = Session()
         self._parser: Parser | None = None
-        self._deflater: Deflater | None = None
-        self._shares = False
+        self._compression: Compression | None = None
         self._receiver: Receiver | None = None
         self._out: list[bytes] = []
         self._size = 0
@@ -168,8 +165,7 @@ class DirectTransport(asyncio.Protocol):
         self._handshake = None
         inflater = None
         if agreement is not None:
-            inflater, self._deflater = agreement.inflater(), deflater_of(agreement)
-            self._shares = agreement.shareable
+            inflater, self._compression = agreement.inflater(), Compression(agreement)
         self._parser = Parser(ParserLimits(limits.frame, limits.message, limits.fragments), inflater)
         self._socket.set_write_buffer_limits(high=limits.high_water)
         early = handshake.hand_over(self)
@@ -191,8 +187,8 @@ class DirectTransport(asyncio.Protocol):
         self._lose(1006, "")
 
     def write(self, message: str | bytes | Prepared, now: bool = False) -> bool:
-        if self._deflater is not None:
-            data = self._deflated(message)
+        if self._compression is not None:
+            data = self._compression.frames(message)
         elif message.__class__ is str:
             data = text_frame(message)
         elif message.__class__ is bytes:
@@ -310,16 +306,6 @@ class DirectTransport(asyncio.Protocol):
             self._tick.flush_at_end(self)
         return self._writable
 
-    def _deflated(self, message: str | bytes | Prepared) -> bytes:
-        deflater, compression = self._deflater, self.terms.compression
-        assert deflater is not None
-        assert compression is not None
-        if not isinstance(message, Prepared):
-            return deflated_frame(message, deflater, compression.threshold)
-        if self._shares:
-            return message.deflated(deflater, compression.threshold)
-        return b"".join(deflated_frame(each, deflater, compression.threshold) for each in message.messages)
-
     def _wake(self) -> None:
         if self._drained is not None:
             self._drained.set_result(None)
@@ -382,17 +368,3 @@ class DirectTransport(asyncio.Protocol):
         self._wake()
         if receiver is not None:
             receiver.connection_lost(code, reason)
-
-
-@lru_cache
-def shared_deflater(window_bits: int, level: int, mem_level: int) -> Deflater:
-    """A deflater that keeps no context: one serves all connections that agreed on the same."""
-    return Deflater(window_bits, takeover=False, level=level, mem_level=mem_level)
-
-
-def deflater_of(agreement: Agreement) -> Deflater:
-    """What deflates messages to a client that agreed on this."""
-    if not agreement.shareable:
-        return agreement.deflater()
-    settings = agreement.settings
-    return shared_deflater(agreement.server_max_window_bits, settings.level, settings.mem_level)
