@@ -8,11 +8,12 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from uuid import UUID
 
 import msgspec
 
+T = TypeVar("T")
 Convert = Callable[[Sequence[str]], Any]
 
 _TRUE = frozenset({"true", "1", "on", "yes", ""})
@@ -25,8 +26,11 @@ def converter(annotation: Any) -> Convert | None:
     """Make the function that converts a parameter's values, or None if none can be made.
 
     The function takes the values in the order they came; a single-valued annotation takes the last. It
-    raises ``ValueError``, with a text that may be shown to the client.
+    raises ``ValueError``, with a text that may be shown to the client. An ``Annotated`` annotation holds
+    the value to the constraints of its ``msgspec.Meta``.
     """
+    if get_origin(annotation) is Annotated:
+        return _constrained(converter(get_args(annotation)[0]), annotation)
     if annotation is Any:
         return _last
     origin = get_origin(annotation) or annotation
@@ -42,7 +46,16 @@ def _last(values: Sequence[str]) -> str:
     return values[-1]
 
 
+def _constrained(convert: Callable[[T], Any] | None, annotation: Any) -> Callable[[T], Any] | None:
+    constrained = any(isinstance(each, msgspec.Meta) for each in get_args(annotation)[1:])
+    if convert is None or not constrained:
+        return convert
+    return lambda given: msgspec.convert(convert(given), annotation)
+
+
 def _scalar(annotation: Any) -> Callable[[str], Any] | None:
+    if get_origin(annotation) is Annotated:
+        return _constrained(_scalar(get_args(annotation)[0]), annotation)
     if annotation is Any or annotation is str:
         return lambda text: text
     if annotation is bool:

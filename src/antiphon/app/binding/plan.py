@@ -169,13 +169,12 @@ def _source(handler: Callable[..., Any], parameter: inspect.Parameter, site: Sit
         return _made_by(depends.function, site)
     if name in _SPECIAL and annotation is _MISSING and name not in site.path_names:
         return partial(_attribute, name)
-    if get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
     if name in site.path_names:
-        return _path(handler, parameter.replace(annotation=annotation))
+        return _path(handler, parameter)
+    plain = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
     provider = site.providers.find(name)
-    if provider is None and inspect.isclass(annotation):
-        provider = site.providers.find(annotation)
+    if provider is None and inspect.isclass(plain):
+        provider = site.providers.find(plain)
     if provider is not None:
         return _provided(provider, site)
     if annotation is _MISSING:
@@ -236,7 +235,7 @@ def _path(handler: Callable[..., Any], parameter: inspect.Parameter) -> Resolve:
         assert session.connection is not None
         value = session.connection.path_params[name]
         # The router's own converter ({n:int}) has made a value of it already.
-        if not isinstance(value, str) and annotation is not str:
+        if not isinstance(value, str) and annotation is not str and get_origin(annotation) is not Annotated:
             return value
         return _converted(name, convert, [str(value)])
 
