@@ -322,12 +322,14 @@ def test_a_deflated_message_is_inflated() -> None:
     data = (
         client_frame(1, payload, rsv=4)
         + text("plain")
+        + text("in ", fin=False)
+        + client_frame(0, b"pieces")
         + client_frame(2, payload[:3], rsv=4, fin=False)
         + client_frame(9)
         + client_frame(0, payload[3:])
     )
     parser = Parser(inflater=Inflater(takeover=False))
-    assert parser.feed(data) == ["Hello é", "plain", Ping(), "Hello é".encode()]
+    assert parser.feed(data) == ["Hello é", "plain", "in pieces", Ping(), "Hello é".encode()]
 
 
 @pytest.mark.parametrize(
