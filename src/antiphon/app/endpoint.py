@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from antiphon.app.binding import Provider, Providers, Session, Site
 from antiphon.app.binding import Scope as Lifetime
+from antiphon.app.outcome import conclude
 from antiphon.app.services import Services
 from antiphon.channels import INTERNAL, Batch, Publication, excluded_ids
 from antiphon.codec import encode
@@ -169,6 +170,10 @@ class Endpoint(ABC):
     @abstractmethod
     async def serve(self, ws: WebSocket, session: Session) -> None:
         """Run the handlers of one connection, from its handshake to its end."""
+
+    def conclude(self, ws: WebSocket, error: BaseException) -> bool:
+        """End a connection as what its handler raised demands; False when that belongs into the log."""
+        return conclude(ws, error)
 
     @property
     def services(self) -> Services:

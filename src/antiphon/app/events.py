@@ -16,7 +16,6 @@ from starlette.exceptions import HTTPException, WebSocketException
 
 from antiphon.app.binding import Plan, Session, describe, is_async, plan
 from antiphon.app.endpoint import Endpoint, leave
-from antiphon.app.outcome import conclude
 from antiphon.codec import Decoder, decoder, encode
 from antiphon.connection import Options, Phase, WebSocket
 from antiphon.errors import BindingError, ConfigurationError, WebSocketDisconnect
@@ -36,7 +35,13 @@ class EventEndpoint(Endpoint):
     Args:
         path: The path.
         options: How its WebSockets behave.
+
+    Attributes:
+        accepts_first: Whether a connection is accepted before ``connect`` runs, which then can't refuse it.
+        handlers: The handlers, by their events.
     """
+
+    accepts_first = False
 
     def __init__(self, path: str, options: Options) -> None:
         super().__init__(path, options)
@@ -155,6 +160,8 @@ class Conversation:
         try:
             for event, handler in self._endpoint.handlers.items():
                 self._calls[event] = await handler.plan.bind(self._session)
+            if self._endpoint.accepts_first:
+                ws.open()
         except Exception as error:
             self._conclude(error)
         else:
@@ -245,7 +252,7 @@ class Conversation:
         return False
 
     def _conclude(self, error: Exception) -> bool:
-        if conclude(self._ws, error):
+        if self._endpoint.conclude(self._ws, error):
             return True
         self._endpoint.services.observer(HandlerFailed(self._endpoint.path, self._ws.id, error))
         logger.error("a handler of %r failed", self._ws, exc_info=error)

@@ -7,7 +7,6 @@ from typing import Any, TypedDict, Unpack
 
 from antiphon.app.binding import Plan, Session, describe, is_async, plan
 from antiphon.app.endpoint import Endpoint
-from antiphon.app.outcome import conclude
 from antiphon.app.services import Services
 from antiphon.codec import MessageType
 from antiphon.connection import CaughtCloseCodes, Options, Phase, WebSocket
@@ -38,12 +37,16 @@ class ViewEndpoint(Endpoint):
         self._plan: Plan | None = None
 
     def install(self, services: Services) -> None:
-        """Become part of an application, and bind the view's parameters.
+        """Become part of an application, and bind the view's parameters. Raises as ``bind``."""
+        super().install(services)
+        self.bind()
+
+    def bind(self) -> None:
+        """Bind the view's parameters to what there is now.
 
         Raises:
             BindingError: A parameter can be bound to nothing.
         """
-        super().install(services)
         self._plan = plan(self.view, self.site())
 
     async def serve(self, ws: WebSocket, session: Session) -> None:
@@ -53,7 +56,7 @@ class ViewEndpoint(Endpoint):
             call = await self._plan.bind(session)
             await call(ws, None)
         except Exception as error:
-            if not conclude(ws, error):
+            if not self.conclude(ws, error):
                 self.services.observer(HandlerFailed(self.path, ws.id, error))
                 raise
         else:
