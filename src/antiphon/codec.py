@@ -72,9 +72,14 @@ def encoder(message_type: MessageType) -> Encoder:
 
 
 def encode(value: Any) -> str | bytes:
-    """Encode by what the value is: ``str`` is text, bytes are binary, all else is JSON text."""
+    """Encode by what the value is: ``str`` is text, bytes are binary, all else is JSON text.
+
+    Raises:
+        TypeError: The value has a part that JSON cannot hold.
+        ValueError: The text has half a character (a lone surrogate), which UTF-8 cannot hold.
+    """
     if isinstance(value, str):
-        return value
+        return _sendable(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
     return encode_json(value)
@@ -107,8 +112,15 @@ def _bytes(message: str | bytes) -> bytes:
 
 def _expect_text(value: Any) -> str:
     if isinstance(value, str):
-        return value
+        return _sendable(value)
     raise TypeError(f"this WebSocket sends text, not {type(value).__name__}; see send_json")
+
+
+def _sendable(text: str) -> str:
+    # Found out here it is the sender's error; found out later it would cost every receiver's connection.
+    if not text.isascii():
+        text.encode()
+    return text
 
 
 def _expect_bytes(value: Any) -> bytes:

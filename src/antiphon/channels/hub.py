@@ -96,10 +96,11 @@ class Hub:
         Raises:
             AntiphonError: The application does not run, so nobody could be reached.
         """
-        if asyncio._get_running_loop() is not None:
+        here, home = asyncio._get_running_loop(), self._loop
+        if here is not None and home in (None, here):
             self._publish_soon(publication)
-        elif self._loop is not None and self._loop.is_running():
-            self._loop.call_soon_threadsafe(self._publish_soon, publication)
+        elif home is not None and home.is_running():
+            home.call_soon_threadsafe(self._publish_soon, publication)
         else:
             raise AntiphonError(
                 f"nothing is published on {publication.channel!r}: the application does not run here"
