@@ -49,6 +49,7 @@ class AsgiTransport:
         self._receiver: Receiver | None = None
         self._reader: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
+        self._deadline: asyncio.TimerHandle | None = None
         self._closing = False
 
     def attach(self, receiver: Receiver) -> None:
@@ -60,6 +61,9 @@ class AsgiTransport:
         """Send what waits, within the close deadline, then let go of the connection."""
         if self._writer is not None:
             await asyncio.wait([self._writer], timeout=self._close_timeout)
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._outbox.clear()
         self._lose(1006, "")
         for task in (self._reader, self._writer):
             if task is not None:
@@ -73,7 +77,7 @@ class AsgiTransport:
         self._put((accept,))
 
     def reject(self, status: int, headers: Headers, body: bytes) -> None:
-        self._closing = True
+        self._begin_closing()
         if self._can_deny:
             start = {"status": status, "headers": _response_headers(headers, body)}
             self._put(({"type": f"{DENIAL}.start", **start}, {"type": f"{DENIAL}.body", "body": body}))
@@ -89,7 +93,7 @@ class AsgiTransport:
         await self._outbox.drained()
 
     def close(self, code: int, reason: str, *, discard: bool = False) -> None:
-        self._closing = True
+        self._begin_closing()
         if discard:
             self._outbox.clear()
         self._put(({"type": "websocket.close", "code": code, "reason": reason},))
@@ -101,6 +105,17 @@ class AsgiTransport:
         self._readable.set()
 
     # --- Reading and writing -------------------------------------------------------------------------
+
+    def _begin_closing(self) -> None:
+        self._closing = True
+        self._deadline = asyncio.get_running_loop().call_later(self._close_timeout, self._give_up)
+
+    def _give_up(self) -> None:
+        """Part from a peer that has not taken the last event in time."""
+        if self._writer is not None:
+            self._writer.cancel()
+        self._outbox.clear()
+        self._lose(1006, "")
 
     def _put(self, events: tuple[Event, ...], size: int = 0) -> bool:
         free = self._outbox.put(events, size)
@@ -126,7 +141,11 @@ class AsgiTransport:
     async def _read(self) -> None:
         while True:
             await self._readable.wait()
-            event = await self._receive()
+            try:
+                event = await self._receive()
+            # As with sending: however a server tells it, the connection is over.
+            except Exception:
+                event = {"type": "websocket.disconnect", "code": 1006}
             if event["type"] == "websocket.receive":
                 self._deliver(event)
             elif event["type"] == "websocket.disconnect":

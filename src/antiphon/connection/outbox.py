@@ -33,13 +33,14 @@ class Outbox(Generic[T]):
         high_water: Bytes above which ``put`` asks its caller to wait.
     """
 
-    __slots__ = ("_drained", "_high_water", "_items", "_limit", "_size")
+    __slots__ = ("_drained", "_high_water", "_items", "_limit", "_mark", "_size")
 
     def __init__(self, limit: int, high_water: int) -> None:
         self._items: deque[tuple[T, int]] = deque()
         self._size = 0
         self._limit = limit
         self._high_water = high_water
+        self._mark = high_water
         self._drained: asyncio.Event | None = None
 
     def __len__(self) -> int:
@@ -63,6 +64,8 @@ class Outbox(Generic[T]):
             OutboxFull: The item does not fit.
         """
         if self._size and self._size + size > self._limit:
+            # Whoever waits now waits until there is room for this item.
+            self._mark = min(self._mark, max(0, self._limit - size))
             raise OutboxFull(self._size)
         self._items.append((item, size))
         self._size += size
@@ -72,22 +75,25 @@ class Outbox(Generic[T]):
         """Remove and return the item that waited longest."""
         item, size = self._items.popleft()
         self._size -= size
-        if self._drained is not None and self._size <= self._high_water:
-            self._drained.set()
-            self._drained = None
+        if self._size <= self._mark:
+            self._let_go()
         return item
 
     def clear(self) -> None:
         """Forget what waits, and let go whoever waits for room."""
         self._items.clear()
         self._size = 0
-        if self._drained is not None:
-            self._drained.set()
-            self._drained = None
+        self._let_go()
 
     async def drained(self) -> None:
-        """Wait until the waiting bytes are at or below the high-water mark."""
-        while self._size > self._high_water:
+        """Wait until the waiting bytes are at or below the high-water mark, and what was refused fits."""
+        while self._size > self._mark:
             if self._drained is None:
                 self._drained = asyncio.Event()
             await self._drained.wait()
+
+    def _let_go(self) -> None:
+        self._mark = self._high_water
+        if self._drained is not None:
+            self._drained.set()
+            self._drained = None
