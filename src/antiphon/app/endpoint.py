@@ -150,6 +150,7 @@ class Endpoint(ABC):
         ws.make_subscriptions = partial(RawSubscriptions, ws, services.hub)
         ws.on_open = partial(self._opened, ws)
         ws.on_overflow = partial(self._overflowed, ws)
+        ws.before_write = services.hub.flush
         transport.attach(ws)
         overdue = self._call_when_overdue(ws)
         try:
@@ -203,6 +204,8 @@ class Endpoint(ABC):
             await self.services.hub.subscribe(self._channel, self)
 
     def _opened(self, ws: WebSocket) -> None:
+        # What was broadcast before it came is not for it.
+        self.services.hub.flush()
         self._connections[ws.id] = ws
         ws.when_lost(partial(self._ended, ws))
         self.services.observer(ConnectionOpened(self.path, ws.id))

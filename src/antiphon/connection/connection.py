@@ -37,6 +37,7 @@ class Connection:
         message_received: Who takes each message from the transport; the inbox, unless an endpoint does.
         on_open: Called when the handshake is accepted.
         on_overflow: Called with the waiting bytes when this peer reads too slowly and is disconnected.
+        before_write: Called before anything is sent or closed, to let what was published earlier go first.
     """
 
     def __init__(self, transport: Transport, options: Options, limits: Limits) -> None:
@@ -45,6 +46,7 @@ class Connection:
         self.message_received: Callable[[str | bytes], None] = self.inbox.put
         self.on_open: Callable[[], None] = _nothing
         self.on_overflow: Callable[[int], None] = _nothing
+        self.before_write: Callable[[], None] = _nothing
         self._transport = transport
         self._options = options
         self._loop = asyncio.get_running_loop()
@@ -145,6 +147,11 @@ class Connection:
         """
         if self._closed_here:
             raise RuntimeError("this WebSocket is closed already; ensure_closed() is never an error")
+        if not discard:
+            self.before_write()
+            if self._phase is Phase.CLOSING:
+                # What was published before did not fit into the outbox any more.
+                return
         self._move(Move.CLOSE)
         self._closed_here = True
         self._close_code, self._close_reason = code, reason
@@ -208,9 +215,9 @@ class Connection:
         Raises:
             WebSocketDisconnect: The connection is gone.
         """
+        self.before_write()
         if self._phase is not Phase.OPEN:
             self.use()
-        self.before_write()
         now = self._answering and not self.inbox
         if now:
             # What answers the last message that waits is worth sending at once.
@@ -226,13 +233,10 @@ class Connection:
 
     def write_nowait(self, prepared: Prepared) -> None:
         """Send a message now; if it cannot be, the connection ends or has ended already."""
+        self.before_write()
         if self._phase is Phase.CONNECTING and self._options.auto_accept:
             self.open()
-        self.before_write()
         self.deliver(prepared)
-
-    def before_write(self) -> None:
-        """Let what was published before this write go first."""
 
     def deliver(self, prepared: Prepared) -> bool:
         """Hand over what was prepared for many; False when it does not reach this connection.

@@ -16,9 +16,6 @@ CaughtCloseCodes = Container[int] | Callable[..., Any]
 class Subscriptions(Protocol):
     """The channels that one WebSocket is subscribed to."""
 
-    def flush(self) -> None:
-        """Hand over what was published before now, so that a send keeps its place in the order."""
-
     async def add(self, channel: str, *, envelope: bool) -> None:
         """Subscribe to a channel; a second time is no error."""
 

@@ -14,7 +14,7 @@ from typing import Any
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from antiphon.codec import decoder, encode_json
+from antiphon.codec import decoder, encode_json, encoder
 from antiphon.connection.asgi_events import receive_event, send_event
 from antiphon.connection.connection import Connection
 from antiphon.connection.options import Options, Subscriptions
@@ -30,6 +30,8 @@ HeaderInput = Mapping[str, str] | Iterable[tuple[bytes, bytes]]
 _decode_text = decoder("text")
 _decode_bytes = decoder("bytes")
 _decode_json = decoder("json")
+_encode_text = encoder("text")
+_encode_bytes = encoder("bytes")
 
 
 class WebSocket(HTTPConnection, Connection):
@@ -193,11 +195,11 @@ class WebSocket(HTTPConnection, Connection):
 
     async def send_text(self, message: str) -> None:
         """Send a text message. Raises as ``send``."""
-        await self.write(message)
+        await self.write(_encode_text(message))
 
     async def send_bytes(self, message: bytes) -> None:
         """Send a binary message. Raises as ``send``."""
-        await self.write(bytes(message))
+        await self.write(_encode_bytes(message))
 
     async def send_json(self, message: Any) -> None:
         """Send a message as JSON text. Raises as ``send``."""
@@ -220,10 +222,6 @@ class WebSocket(HTTPConnection, Connection):
         if self.closed:
             raise self.gone()
         self.call_soon(self.write_nowait, prepared)
-
-    def before_write(self) -> None:
-        if self._subscriptions is not None:
-            self._subscriptions.flush()
 
     # --- Channels ------------------------------------------------------------------------------------
 

@@ -63,10 +63,6 @@ class RawSubscriptions:
     def __repr__(self) -> str:
         return f"<RawSubscriptions {list(self._subscribers)}>"
 
-    def flush(self) -> None:
-        """Hand over what was published before now."""
-        self._hub.flush()
-
     async def add(self, channel: str, *, envelope: bool) -> None:
         """Subscribe to a channel; a second time changes nothing."""
         check(channel)
