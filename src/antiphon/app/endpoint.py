@@ -228,7 +228,7 @@ class Endpoint(ABC):
         if ws.phase is not Phase.CONNECTING:
             return
         if self.accepts_in_time:
-            ws.open_in_time()
+            ws.admit()
         else:
             logger.warning("%r was neither accepted nor refused in time: refused", ws)
             ws.refuse(503, (), b"the handshake took too long")
@@ -243,5 +243,5 @@ def leave(ws: WebSocket) -> None:
     """Part from a connection because this server stops."""
     if ws.phase is Phase.CONNECTING:
         ws.refuse(503)
-    elif ws.phase is Phase.OPEN:
+    elif ws.accepted:
         ws.end(1001, "the server stops")

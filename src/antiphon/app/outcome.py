@@ -6,12 +6,15 @@ Clients are told a code and, where the application chose it, a reason; never the
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from starlette.exceptions import HTTPException, WebSocketException
 
-from antiphon.codec import WrongKind
+from antiphon.codec import WrongKind, encode_json
 from antiphon.connection import Phase, WebSocket
 from antiphon.errors import InvalidMessage, InvalidParameter, WebSocketDisconnect
+from antiphon.wire import CloseCode, is_valid_code
 
 logger = logging.getLogger("antiphon")
 
@@ -35,7 +38,10 @@ def conclude(ws: WebSocket, error: BaseException) -> bool:
         case WebSocketException():
             _end(ws, 403, error.code, error.reason or "")
         case HTTPException():
-            _end(ws, error.status_code, 4000 + error.status_code, error.detail)
+            # FastAPI's have a detail of any type.
+            detail: Any = error.detail
+            reason = detail if isinstance(detail, str) else encode_json(detail)
+            _end(ws, error.status_code, 4000 + error.status_code, reason, error.headers)
         case _:
             _end(ws, 500, 1011, "")
             return False
@@ -43,11 +49,14 @@ def conclude(ws: WebSocket, error: BaseException) -> bool:
     return True
 
 
-def _end(ws: WebSocket, status: int, code: int, reason: str) -> None:
+def _end(
+    ws: WebSocket, status: int, code: int, reason: str, headers: Mapping[str, str] | None = None
+) -> None:
     if ws.phase is Phase.CONNECTING:
-        ws.refuse(status, (), reason.encode())
-    elif ws.phase is Phase.OPEN:
-        ws.end(code, _short(reason))
+        pairs = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
+        ws.refuse(status, pairs, reason.encode())
+    elif ws.accepted:
+        ws.end(code if is_valid_code(code) else CloseCode.INTERNAL_ERROR, _short(reason))
 
 
 def _short(reason: str) -> str:

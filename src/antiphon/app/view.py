@@ -68,7 +68,7 @@ class ViewEndpoint(Endpoint):
         if ws.phase is Phase.CONNECTING:
             # A view that has nothing to say is a connection that opens and closes.
             ws.open() if self._options.auto_accept else ws.refuse(403)
-        if ws.phase is Phase.OPEN:
+        if ws.accepted:
             ws.end(1000)
 
 

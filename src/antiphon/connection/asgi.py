@@ -17,6 +17,8 @@ from starlette.types import Receive, Scope, Send
 from antiphon.connection.outbox import Outbox
 from antiphon.connection.prepared import Prepared
 from antiphon.connection.transport import Headers, Receiver, Terms
+from antiphon.wire import refuse
+from antiphon.wire.headers import check_field
 
 DENIAL = "websocket.http.response"
 Event = dict[str, Any]
@@ -73,10 +75,14 @@ class AsgiTransport:
     # --- The contract of a transport -----------------------------------------------------------------
 
     def accept(self, subprotocol: str | None, headers: Headers) -> None:
+        for header in headers:
+            check_field(*header)
         accept = {"type": "websocket.accept", "subprotocol": subprotocol, "headers": list(headers)}
         self._put((accept,))
 
     def reject(self, status: int, headers: Headers, body: bytes) -> None:
+        # Not every server says what is wrong with a response.
+        refuse(status, headers, body)
         self._begin_closing()
         if self._can_deny:
             start = {"status": status, "headers": _response_headers(headers, body)}
@@ -108,7 +114,8 @@ class AsgiTransport:
 
     def _begin_closing(self) -> None:
         self._closing = True
-        self._deadline = asyncio.get_running_loop().call_later(self._close_timeout, self._give_up)
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().call_later(self._close_timeout, self._give_up)
 
     def _give_up(self) -> None:
         """Part from a peer that has not taken the last event in time."""
@@ -131,10 +138,12 @@ class AsgiTransport:
                     if event["type"] in _LAST:
                         self._lose(event.get("code", 1006), event.get("reason", ""))
         # Servers tell that the peer is gone each in their own way (ASGI demands an OSError, not all
-        # comply), and for the sender it is always the same: the connection is over.
+        # comply), and for the sender it is always the same: the connection is over. How it ended, the
+        # reader is told.
         except Exception:
             self._outbox.clear()
-            self._lose(1006, "")
+            self._readable.set()
+            self._begin_closing()
         finally:
             self._writer = None
 

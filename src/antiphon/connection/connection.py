@@ -19,6 +19,7 @@ from antiphon.connection.prepared import Prepared
 from antiphon.connection.transport import Headers, Transport
 from antiphon.errors import ConnectionClosed, HandshakeRejected, WebSocketDisconnect
 from antiphon.limits import Limits
+from antiphon.wire.close import is_valid_code
 
 TOO_SLOW = 4008
 
@@ -55,7 +56,6 @@ class Connection:
         self._answering = False
         self._close_code: int | None = None
         self._close_reason = ""
-        self._opened_in_time = False
         self._when_lost: list[Callable[[], None]] = []
 
     @property
@@ -66,7 +66,12 @@ class Connection:
     @property
     def closed(self) -> bool:
         """Whether nothing more can be sent: closed by either side, refused, or gone."""
-        return self._phase is not Phase.OPEN and self._phase is not Phase.CONNECTING
+        return self._phase not in (Phase.OPEN, Phase.CONNECTING, Phase.ADMITTED)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the handshake is accepted and the connection not closed."""
+        return self._phase is Phase.OPEN or self._phase is Phase.ADMITTED
 
     @property
     def outlives_application(self) -> bool:
@@ -109,18 +114,27 @@ class Connection:
         Raises:
             RuntimeError: It was accepted before.
             WebSocketDisconnect: It was refused, or the peer is gone.
+            ValueError: A header cannot be sent.
         """
         if self._phase is Phase.OPEN:
             raise RuntimeError("this WebSocket is accepted already")
-        self._move(Move.ACCEPT)
-        self._transport.accept(subprotocol, headers)
+        if self._phase is not Phase.ADMITTED:
+            self._answer(Move.ACCEPT, self._transport.accept, subprotocol, headers)
+        elif subprotocol is None and not headers:
+            self._move(Move.ACCEPT)
+        else:
+            raise RuntimeError(
+                "too late for a subprotocol or headers: this handshake was accepted when Timeouts.accept had "
+                "passed; raise that, or accept explicitly with auto_accept=False"
+            )
         self.on_open()
 
-    def open_in_time(self) -> None:
-        """Accept for a handler that does not come round to it, so that the client does not hang."""
-        if self._phase is Phase.CONNECTING:
-            self._opened_in_time = True
-            self.open()
+    def admit(self) -> None:
+        """Accept for a handler that does not come round to it, so that the client does not hang.
+
+        Nothing is delivered to it before the handler uses or accepts it: the handler may yet refuse.
+        """
+        self._answer(Move.ADMIT, self._transport.accept, None, ())
 
     def refuse(self, status: int = 403, headers: Headers = (), body: bytes = b"") -> None:
         """Refuse the handshake.
@@ -128,23 +142,28 @@ class Connection:
         Raises:
             RuntimeError: It was accepted before.
             WebSocketDisconnect: It was refused before, or the peer is gone.
+            ValueError: No handshake can be refused with this status, or a header cannot be sent.
         """
-        if self._opened_in_time and self._phase is Phase.OPEN:
+        if self._phase is Phase.ADMITTED:
             # Nobody's mistake: the handler took long to decide. To the peer it is a policy violation.
             self.end(1008)
             return
         if self._phase is Phase.OPEN:
             raise RuntimeError("this WebSocket is accepted already: close it, it can't be refused")
-        self._move(Move.REJECT)
-        self._transport.reject(status, headers, body)
+        self._answer(Move.REJECT, self._transport.reject, status, headers, body)
 
     def end(self, code: int, reason: str = "", *, discard: bool = False) -> None:
         """Close with a code and a reason, after what waits to be sent or instead of it.
 
         Raises:
             RuntimeError: It was closed before.
+            ValueError: The code may not be sent, or the reason is too long.
             WebSocketDisconnect: The peer is gone.
         """
+        if not is_valid_code(code):
+            raise ValueError(f"{code} is no close code that may be sent (RFC 6455 § 7.4)")
+        if len(reason.encode()) > 123:
+            raise ValueError("a close reason has at most 123 bytes (RFC 6455 § 5.5)")
         if self._closed_here:
             raise RuntimeError("this WebSocket is closed already; ensure_closed() is never an error")
         if not discard:
@@ -169,7 +188,7 @@ class Connection:
         """
         if self._phase is Phase.OPEN:
             return
-        if self._phase is not Phase.CONNECTING:
+        if self.closed:
             raise self.gone()
         if not self._options.auto_accept:
             raise RuntimeError("this WebSocket is not accepted yet: await ws.accept() first")
@@ -234,7 +253,7 @@ class Connection:
     def write_nowait(self, prepared: Prepared) -> None:
         """Send a message now; if it cannot be, the connection ends or has ended already."""
         self.before_write()
-        if self._phase is Phase.CONNECTING and self._options.auto_accept:
+        if self._phase is not Phase.OPEN and not self.closed and self._options.auto_accept:
             self.open()
         self.deliver(prepared)
 
@@ -266,6 +285,16 @@ class Connection:
             self._loop.call_soon_threadsafe(function, *args)
         except RuntimeError:
             raise WebSocketDisconnect(1006, "the event loop has ended") from None
+
+    def _answer(self, move: Move, answer: Callable[..., None], *args: object) -> None:
+        """Make a move and answer the handshake; what cannot be sent answers nothing."""
+        before = self._phase
+        self._move(move)
+        try:
+            answer(*args)
+        except ValueError:
+            self._phase = before
+            raise
 
     def _move(self, move: Move) -> None:
         try:

@@ -71,8 +71,11 @@ class Inbox:
             waiter.set_result(None)
 
     def clear(self) -> None:
-        """Forget what waits: nobody is going to read it."""
+        """Forget what waits, and let the peer go on: nobody is going to read it."""
         self._items.clear()
+        if self._paused:
+            self._paused = False
+            self._source.resume_reading()
 
     async def wait(self) -> None:
         """Wait until ``put`` or ``wake`` is called.

@@ -12,6 +12,8 @@ class Phase(Enum):
     """Where a WebSocket stands."""
 
     CONNECTING = "connecting"
+    #: Accepted because the handler takes long; to everybody but the client it still connects.
+    ADMITTED = "admitted"
     OPEN = "open"
     CLOSING = "closing"
     CLOSED = "closed"
@@ -21,6 +23,7 @@ class Phase(Enum):
 class Move(Enum):
     """What can happen to a WebSocket."""
 
+    ADMIT = "admit"
     ACCEPT = "accept"
     REJECT = "reject"
     CLOSE = "close"
@@ -28,10 +31,14 @@ class Move(Enum):
 
 
 TRANSITIONS: dict[tuple[Phase, Move], Phase] = {
+    (Phase.CONNECTING, Move.ADMIT): Phase.ADMITTED,
     (Phase.CONNECTING, Move.ACCEPT): Phase.OPEN,
     (Phase.CONNECTING, Move.REJECT): Phase.REJECTED,
     (Phase.CONNECTING, Move.CLOSE): Phase.REJECTED,
     (Phase.CONNECTING, Move.LOSE): Phase.CLOSED,
+    (Phase.ADMITTED, Move.ACCEPT): Phase.OPEN,
+    (Phase.ADMITTED, Move.CLOSE): Phase.CLOSING,
+    (Phase.ADMITTED, Move.LOSE): Phase.CLOSED,
     (Phase.OPEN, Move.CLOSE): Phase.CLOSING,
     (Phase.OPEN, Move.LOSE): Phase.CLOSED,
     (Phase.CLOSING, Move.LOSE): Phase.CLOSED,

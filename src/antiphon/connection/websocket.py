@@ -23,7 +23,6 @@ from antiphon.connection.prepared import Prepared
 from antiphon.connection.transport import Headers, Transport
 from antiphon.errors import ConfigurationError, WebSocketDisconnect
 from antiphon.limits import Limits
-from antiphon.wire.close import is_valid_code
 
 HeaderInput = Mapping[str, str] | Iterable[tuple[bytes, bytes]]
 
@@ -108,10 +107,6 @@ class WebSocket(HTTPConnection, Connection):
             ValueError: The code may not be sent, or the reason is too long.
             WebSocketDisconnect: The client is gone already.
         """
-        if not is_valid_code(code):
-            raise ValueError(f"{code} is no close code that may be sent (RFC 6455 § 7.4)")
-        if len(reason.encode()) > 123:
-            raise ValueError("a close reason has at most 123 bytes (RFC 6455 § 5.5)")
         if self._phase is Phase.CONNECTING:
             self.refuse()
         else:
@@ -123,10 +118,10 @@ class WebSocket(HTTPConnection, Connection):
             await self.close(code, reason)
 
     async def __aenter__(self) -> WebSocket:
-        if self._phase is Phase.CONNECTING:
-            self.open()
-        elif self._phase is not Phase.OPEN:
+        if self.closed:
             raise self.gone()
+        if self._phase is not Phase.OPEN:
+            self.open()
         return self
 
     async def __aexit__(
