@@ -228,24 +228,19 @@ class Antiphon(Starlette):
 
     async def drain(self) -> None:
         """Part from all connections with 1001, and wait for them to end, within ``timeouts.drain``."""
-        leaving = [ws for each in self.endpoints.values() for ws in each.connections.values()]
-        if not leaving:
-            return
-        gone = asyncio.Event()
-        waiting = set(leaving)
-
-        def left(ws: Any) -> None:
-            waiting.discard(ws)
-            if not waiting:
-                gone.set()
-
-        for ws in leaving:
-            ws.when_lost(partial(left, ws))
-            leave(ws)
-        try:
-            await asyncio.wait_for(gone.wait(), self.timeouts.drain)
-        except TimeoutError:
-            """The server ends what is left."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.timeouts.drain
+        gone = []
+        for endpoint in self.endpoints.values():
+            for ws in tuple(endpoint.connections.values()):
+                left = loop.create_future()
+                gone.append(left)
+                ws.when_lost(partial(left.set_result, None))
+                leave(ws)
+        if gone:
+            await asyncio.wait(gone, timeout=self.timeouts.drain)
+        for endpoint in self.endpoints.values():
+            await endpoint.settle(max(0.0, deadline - loop.time()))
 
     @asynccontextmanager
     async def _run_lifespan(self, app: Any) -> AsyncIterator[Mapping[str, Any]]:

@@ -29,7 +29,7 @@ from antiphon.connection import Options, Phase, WebSocket, transport_of
 from antiphon.errors import ConfigurationError, WebSocketDisconnect
 from antiphon.protocols import RawSubscriptions
 from antiphon.protocols.raw import bare
-from antiphon.signals import ConnectionEnded, ConnectionOpened, OutboxOverflowed
+from antiphon.signals import ConnectionEnded, ConnectionOpened, HandlerFailed, OutboxOverflowed
 
 logger = logging.getLogger("antiphon")
 
@@ -175,6 +175,16 @@ class Endpoint(ABC):
     def conclude(self, ws: WebSocket, error: BaseException) -> bool:
         """End a connection as what its handler raised demands; False when that belongs into the log."""
         return conclude(ws, error)
+
+    def failed(self, ws: WebSocket, error: Exception) -> None:
+        """Tell of an exception that nobody caught."""
+        self.services.observer(HandlerFailed(self.path, ws.id, error))
+        logger.error("a handler of %r failed", ws, exc_info=error)
+
+    async def settle(self, timeout: float) -> None:
+        """See what still runs for connections that are over to its end, within a time in seconds."""
+        # A view's task is the server's own: it waits for that.
+        return
 
     @property
     def services(self) -> Services:

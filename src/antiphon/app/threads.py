@@ -13,6 +13,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from antiphon.loop import mailbox_of
+
 T = TypeVar("T")
 
 
@@ -59,14 +61,15 @@ class WorkerThreads:
 class _Call:
     """One call on its way to a worker thread and back."""
 
-    __slots__ = ("_args", "_context", "_function", "_loop", "result")
+    __slots__ = ("_args", "_context", "_function", "_mailbox", "result")
 
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self._function = function
         self._args = args
         self._context = contextvars.copy_context()
-        self._loop = asyncio.get_running_loop()
-        self.result: asyncio.Future[Any] = self._loop.create_future()
+        loop = asyncio.get_running_loop()
+        self._mailbox = mailbox_of(loop)
+        self.result: asyncio.Future[Any] = loop.create_future()
 
     def make(self) -> None:
         try:
@@ -79,7 +82,7 @@ class _Call:
 
     def _hand_back(self, how: Callable[[asyncio.Future[Any], Any], None], what: Any) -> None:
         try:
-            self._loop.call_soon_threadsafe(how, self.result, what)
+            self._mailbox.post(how, self.result, what)
         except RuntimeError:
             """The loop has ended; nobody waits for this any more."""
 

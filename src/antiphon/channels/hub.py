@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from antiphon.channels.broker import Broker
 from antiphon.channels.publication import Batch, Position, Publication
 from antiphon.errors import AntiphonError
+from antiphon.loop import Mailbox, mailbox_of
 
 logger = logging.getLogger("antiphon")
 
@@ -48,6 +49,7 @@ class Hub:
         self._streams: dict[str, Stream] = {}
         self._pending: dict[str, list[Publication]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._mailbox: Mailbox
         self._started: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -69,6 +71,7 @@ class Hub:
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop = loop
+            self._mailbox = mailbox_of(loop)
             self._started = loop.create_task(self._broker.start(self._received))
         if self._started is not None:
             await asyncio.shield(self._started)
@@ -100,7 +103,7 @@ class Hub:
         if here is not None and home in (None, here):
             self._publish_soon(publication)
         elif home is not None and home.is_running():
-            home.call_soon_threadsafe(self._publish_soon, publication)
+            self._mailbox.post(self._publish_soon, publication)
         else:
             raise AntiphonError(
                 f"nothing is published on {publication.channel!r}: the application does not run here"

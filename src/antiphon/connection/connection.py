@@ -19,6 +19,7 @@ from antiphon.connection.prepared import Prepared
 from antiphon.connection.transport import Headers, Transport
 from antiphon.errors import ConnectionClosed, HandshakeRejected, WebSocketDisconnect
 from antiphon.limits import Limits
+from antiphon.loop import mailbox_of
 from antiphon.wire.close import is_valid_code
 
 TOO_SLOW = 4008
@@ -36,6 +37,7 @@ class Connection:
         id: A text that no other connection has.
         inbox: Messages that arrived and wait.
         message_received: Who takes each message from the transport; the inbox, unless an endpoint does.
+        answering: Whether the next message sent is likely the answer to the last one taken.
         on_open: Called when the handshake is accepted.
         on_overflow: Called with the waiting bytes when this peer reads too slowly and is disconnected.
         before_write: Called before anything is sent or closed, to let what was published earlier go first.
@@ -51,9 +53,10 @@ class Connection:
         self._transport = transport
         self._options = options
         self._loop = asyncio.get_running_loop()
+        self._mailbox = mailbox_of(self._loop)
         self._phase = Phase.CONNECTING
         self._closed_here = False
-        self._answering = False
+        self.answering = False
         self._close_code: int | None = None
         self._close_reason = ""
         self._when_lost: list[Callable[[], None]] = []
@@ -72,6 +75,11 @@ class Connection:
     def accepted(self) -> bool:
         """Whether the handshake is accepted and the connection not closed."""
         return self._phase is Phase.OPEN or self._phase is Phase.ADMITTED
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over for good: refused, or the peer is gone."""
+        return self._phase is Phase.CLOSED or self._phase is Phase.REJECTED
 
     @property
     def outlives_application(self) -> bool:
@@ -225,7 +233,7 @@ class Connection:
         while not inbox:
             self.use()
             await inbox.wait()
-        self._answering = True
+        self.answering = True
         return inbox.pop()
 
     async def write(self, message: str | bytes) -> None:
@@ -237,10 +245,10 @@ class Connection:
         self.before_write()
         if self._phase is not Phase.OPEN:
             self.use()
-        now = self._answering and not self.inbox
+        now = self.answering and not self.inbox
         if now:
             # What answers the last message that waits is worth sending at once.
-            self._answering = False
+            self.answering = False
         try:
             free = self._transport.write(message, now)
         except OutboxFull:
@@ -249,6 +257,10 @@ class Connection:
         if not free:
             await self._transport.drain()
         return None
+
+    async def drained(self) -> None:
+        """Wait until what waits to be sent is below the high-water mark."""
+        await self._transport.drain()
 
     def write_nowait(self, prepared: Prepared) -> None:
         """Send a message now; if it cannot be, the connection ends or has ended already."""
@@ -282,7 +294,7 @@ class Connection:
             function(*args)
             return
         try:
-            self._loop.call_soon_threadsafe(function, *args)
+            self._mailbox.post(function, *args)
         except RuntimeError:
             raise WebSocketDisconnect(1006, "the event loop has ended") from None
 

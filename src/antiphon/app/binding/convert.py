@@ -19,6 +19,7 @@ Convert = Callable[[Sequence[str]], Any]
 _TRUE = frozenset({"true", "1", "on", "yes", ""})
 _FALSE = frozenset({"false", "0", "off", "no"})
 _SCALARS = (str, int, float, bool, Decimal, UUID, datetime, date, time, timedelta)
+_UNIONS = (Union, types.UnionType)
 _LISTS = (list, tuple, set, frozenset, Sequence)
 
 
@@ -34,6 +35,10 @@ def converter(annotation: Any) -> Convert | None:
     if annotation is Any:
         return _last
     origin = get_origin(annotation) or annotation
+    if origin in _UNIONS:
+        choices = _choices(annotation)
+        if len(choices) == 1:
+            return converter(choices[0])
     if origin in _LISTS:
         item = _scalar((get_args(annotation) or (str,))[0])
         make = list if origin is Sequence else origin
@@ -61,14 +66,18 @@ def _scalar(annotation: Any) -> Callable[[str], Any] | None:
     if annotation is bool:
         return _bool
     origin = get_origin(annotation)
-    if origin in (Union, types.UnionType):
-        return _union([each for each in get_args(annotation) if each is not type(None)])
+    if origin in _UNIONS:
+        return _union(_choices(annotation))
     if isinstance(annotation, type) and issubclass(annotation, PurePath):
         return annotation
     is_enum = isinstance(annotation, type) and issubclass(annotation, Enum)
     if annotation in _SCALARS or is_enum or origin is Literal:
         return lambda text: _lax(text, annotation)
     return None
+
+
+def _choices(union: Any) -> list[Any]:
+    return [each for each in get_args(union) if each is not type(None)]
 
 
 def _union(choices: list[Any]) -> Callable[[str], Any] | None:

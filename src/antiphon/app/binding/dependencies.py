@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from starlette.requests import HTTPConnection
 
@@ -23,7 +23,9 @@ from antiphon.errors import ConfigurationError
 Scope = Literal["connection", "app"]
 Key = type[Any] | str
 
-RESERVED = frozenset({"ws", "websocket", "request", "message"})
+#: Names that are attributes of the connection.
+ATTRIBUTES = frozenset({"headers", "cookies", "query_params", "path_params", "state"})
+RESERVED = frozenset({"ws", "websocket", "request", "message"}) | ATTRIBUTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,15 @@ class Providers:
         """Provide by name or by type; what was provided before is replaced.
 
         Raises:
-            ConfigurationError: A name means something else already.
+            ConfigurationError: A name means something else already, or there is no such scope.
         """
         if key in RESERVED:
             raise ConfigurationError(
-                f"{key!r} always means the connection or its message; inject it under another name"
+                f"{key!r} always means the connection or a part of it; inject it under another name"
+            )
+        if provider.scope not in get_args(Scope):
+            raise ConfigurationError(
+                f"there is no scope {provider.scope!r}; there are {', '.join(get_args(Scope))}"
             )
         self._table[key] = provider
 
@@ -116,7 +122,7 @@ class Session:
         app: The application's session, which keeps what lives as long as the application.
     """
 
-    __slots__ = ("_exit", "_made", "app", "connection", "threads")
+    __slots__ = ("_exit", "_made", "_making", "app", "connection", "threads")
 
     def __init__(
         self, connection: HTTPConnection | None, threads: WorkerThreads, app: Session | None
@@ -124,21 +130,18 @@ class Session:
         self.connection = connection
         self.threads = threads
         self.app = app
-        self._made: dict[Callable[..., Any], asyncio.Future[Any]] = {}
+        self._made: dict[Callable[..., Any], Any] = {}
+        self._making: dict[Callable[..., Any], asyncio.Future[Any]] = {}
         self._exit: AsyncExitStack | None = None
 
     async def make(self, function: Callable[..., Any], call: Callable[[], Any]) -> Any:
         """The value of a function: what it made before, or what ``call`` makes of it now."""
-        made = self._made.get(function)
-        if made is None:
-            made = self._made[function] = asyncio.ensure_future(self._enter(function, call))
-        try:
-            return await asyncio.shield(made)
-        except BaseException:
-            # What failed may be tried again by whoever asks next.
-            if made.done():
-                self._made.pop(function, None)
-            raise
+        if function not in self._made:
+            # Of a connection's values one is made after the other, in the connection's own task, as
+            # time-outs and task groups around a ``yield`` need it.
+            once = self._enter if self.app is not None else self._enter_once
+            self._made[function] = await once(function, call)
+        return self._made[function]
 
     async def close(self) -> None:
         """Tear down what was made, the last first."""
@@ -146,6 +149,14 @@ class Session:
         if self._exit is not None:
             stack, self._exit = self._exit, None
             await stack.aclose()
+
+    async def _enter_once(self, function: Callable[..., Any], call: Callable[[], Any]) -> Any:
+        """Let many connections wait for one making; what failed may be tried again by whoever asks next."""
+        making = self._making.get(function)
+        if making is None:
+            making = self._making[function] = asyncio.ensure_future(self._enter(function, call))
+            making.add_done_callback(lambda _: self._making.pop(function))
+        return await asyncio.shield(making)
 
     async def _enter(self, function: Callable[..., Any], call: Callable[[], Any]) -> Any:
         if inspect.isasyncgenfunction(function):

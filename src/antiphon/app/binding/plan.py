@@ -6,7 +6,8 @@ For each parameter the first rule that fits decides where its value comes from:
 2. an annotation that is a connection class (a WebSocket, a Request): the connection;
 3. a reserved name: ``ws``, ``websocket``, ``request``; ``message`` in a message handler, ``error`` in an
    error handler;
-4. ``headers``, ``cookies``, ``query_params``, ``path_params``, ``state`` unannotated: of the connection;
+4. ``headers``, ``cookies``, ``query_params``, ``path_params``, ``state``, unless the annotation makes it
+   a query parameter: of the connection;
 5. a name in the path: the path parameter, converted;
 6. a provider by name, then by type;
 7. an annotation that text can be converted to: the query parameter, converted;
@@ -14,7 +15,8 @@ For each parameter the first rule that fits decides where its value comes from:
    the error);
 9. a default value: itself.
 
-What nothing fits is a ``BindingError``. Sources 1 and 5-7 are constant for a connection and resolved once.
+What nothing fits is a ``BindingError``. What is made once for the application has no connection: only 1
+and 6 and 9 apply to it. Sources 1 and 5-7 are constant for a connection and resolved once.
 """
 
 from __future__ import annotations
@@ -28,11 +30,10 @@ from typing import Annotated, Any, get_args, get_origin
 from starlette.requests import HTTPConnection
 
 from antiphon.app.binding.convert import Convert, converter
-from antiphon.app.binding.dependencies import Depends, Provider, Providers, Session
+from antiphon.app.binding.dependencies import ATTRIBUTES, Depends, Provider, Providers, Session
 from antiphon.app.binding.signature import describe, parameters_of
 from antiphon.errors import BindingError, InvalidParameter
 
-_SPECIAL = ("headers", "cookies", "query_params", "path_params", "state")
 _MISSING = inspect.Parameter.empty
 
 Resolve = Callable[[Session], Awaitable[Any]]
@@ -48,6 +49,8 @@ class Site:
         subject: What the handler is about besides the connection: ``"message"``, ``"error"``, or None.
         connection_names: Names that always mean the connection.
         subject_names: Further names that mean the subject.
+        connected: Whether there is a connection; none where something is made for the application.
+        makers: The factories whose parameters are being bound, each for the one before it.
     """
 
     path_names: Collection[str] = ()
@@ -55,6 +58,8 @@ class Site:
     subject: str | None = None
     connection_names: Collection[str] = ("ws", "websocket", "request")
     subject_names: Collection[str] = ()
+    connected: bool = True
+    makers: tuple[Callable[..., Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +131,7 @@ def plan(handler: Callable[..., Any], site: Site) -> Plan:
         elif parameter.default is _MISSING:
             left.append(parameter)
     for parameter in left:
-        if connection is None and parameter.annotation is _MISSING:
+        if connection is None and parameter.annotation is _MISSING and site.connected:
             connection = parameter.name
         elif subject is None and site.subject is not None:
             subject, subject_type = parameter.name, parameter.annotation
@@ -144,6 +149,8 @@ def plan(handler: Callable[..., Any], site: Site) -> Plan:
 
 def _is_connection(parameter: inspect.Parameter, site: Site) -> bool:
     annotation = parameter.annotation
+    if not site.connected:
+        return False
     if inspect.isclass(annotation) and issubclass(annotation, HTTPConnection):
         return True
     return parameter.name in site.connection_names
@@ -167,9 +174,10 @@ def _source(handler: Callable[..., Any], parameter: inspect.Parameter, site: Sit
     depends = _depends(parameter)
     if depends is not None:
         return _made_by(depends.function, site)
-    if name in _SPECIAL and annotation is _MISSING and name not in site.path_names:
-        return partial(_attribute, name)
-    if name in site.path_names:
+    if name in ATTRIBUTES and site.connected and name not in site.path_names:
+        if annotation is _MISSING or converter(annotation) is None:
+            return partial(_attribute, name)
+    elif name in site.path_names:
         return _path(handler, parameter)
     plain = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
     provider = site.providers.find(name)
@@ -177,6 +185,8 @@ def _source(handler: Callable[..., Any], parameter: inspect.Parameter, site: Sit
         provider = site.providers.find(plain)
     if provider is not None:
         return _provided(provider, site)
+    if not site.connected:
+        return None
     if annotation is _MISSING:
         # Without an annotation it is a query parameter only if its default says of what type.
         annotation = str if isinstance(parameter.default, str) else type(parameter.default)
@@ -199,7 +209,10 @@ def _depends(parameter: inspect.Parameter) -> Depends | None:
 
 
 def _made_by(function: Callable[..., Any], site: Site) -> Resolve:
-    inner = plan(function, replace(site, subject=None))
+    if function in site.makers:
+        circle = " → ".join(map(describe, (*site.makers, function)))
+        raise BindingError(f"{describe(function)} needs itself to be made: {circle}")
+    inner = plan(function, replace(site, subject=None, makers=(*site.makers, function)))
 
     async def resolve(session: Session) -> Any:
         bound = await inner.bind(session)
@@ -211,9 +224,9 @@ def _made_by(function: Callable[..., Any], site: Site) -> Resolve:
 def _provided(provider: Provider, site: Site) -> Resolve:
     if provider.factory is None:
         return partial(_constant, provider.value)
-    make = _made_by(provider.factory, site)
     if provider.scope == "connection":
-        return make
+        return _made_by(provider.factory, site)
+    make = _made_by(provider.factory, replace(site, path_names=(), connected=False))
 
     async def resolve(session: Session) -> Any:
         return await make(session.app or session)
@@ -273,6 +286,13 @@ def _converted(name: str, convert: Convert, values: list[str]) -> Any:
 
 def _unbound(handler: Callable[..., Any], parameter: inspect.Parameter, site: Site) -> str:
     known = ", ".join(site.providers.names) or "none"
+    if not site.connected:
+        return (
+            f"{describe(handler)}: nothing can fill the parameter {parameter.name!r}. This is made once for "
+            f"the application, where there is no connection or request: give it a default, provide it "
+            f"(provide({parameter.name!r}, factory), Annotated[T, Depends(f)]), or make this with "
+            f"scope='connection'. Provided by name: {known}."
+        )
     return (
         f"{describe(handler)}: nothing can fill the parameter {parameter.name!r}. Give it a default, "
         f"annotate it with a type that a query parameter can become (str, int, bool, …), add "

@@ -21,9 +21,8 @@ from antiphon.connection.outbox import OutboxFull
 from antiphon.connection.prepared import Prepared
 from antiphon.connection.transport import Headers, Receiver, Terms
 from antiphon.connection.transports.compression import Compression
-from antiphon.connection.transports.tick import tick_of
-from antiphon.connection.transports.wheel import wheel_of
 from antiphon.errors import ProtocolError
+from antiphon.loop import tick_of, wheel_of
 from antiphon.wire import (
     Agreement,
     Close,

@@ -1,0 +1,285 @@
+"""The handlers of one connection, at work: one at a time, in order.
+
+A coroutine handler begins at once, within the read that brought its message, and becomes a task only if
+it waits. Plain functions run in a worker thread, which is handed all the messages that wait together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Literal, Protocol
+
+from starlette.exceptions import HTTPException, WebSocketException
+
+from antiphon.app.binding import Plan, Session, is_async
+from antiphon.app.eager import EagerTasks, eager_tasks
+from antiphon.codec import Decoder, encode
+from antiphon.connection import Phase, Prepared, WebSocket
+from antiphon.errors import WebSocketDisconnect
+
+logger = logging.getLogger("antiphon")
+
+Event = Literal["connect", "message", "close", "error"]
+Call = Callable[[Any, Any], Any]
+
+#: Messages handed to a worker thread together, at most.
+TOGETHER = 64
+
+#: Bytes of answers after which a worker thread lets the connection drain.
+ENOUGH = 64 * 1024
+
+
+class Handler:
+    """One handler of an event endpoint.
+
+    Attributes:
+        function: As it was registered.
+        plan: How to call it.
+        decode: From a message to what it takes.
+        is_async: Whether calling it gives a coroutine.
+    """
+
+    __slots__ = ("decode", "function", "is_async", "plan")
+
+    def __init__(self, function: Callable[..., Any], plan: Plan, decode: Decoder) -> None:
+        self.function = function
+        self.plan = plan
+        self.decode = decode
+        self.is_async = is_async(function)
+
+
+class Host(Protocol):
+    """The endpoint of a conversation.
+
+    Attributes:
+        handlers: Its handlers, by event.
+    """
+
+    handlers: dict[Event, Handler]
+
+    @property
+    def accepts_first(self) -> bool:
+        """Whether connections are accepted before ``connect`` runs."""
+
+    def conclude(self, ws: WebSocket, error: Exception) -> bool:
+        """End a connection as an exception demands; False when that belongs into the log."""
+
+    def failed(self, ws: WebSocket, error: Exception) -> None:
+        """Tell of an exception that nobody caught."""
+
+    def finished(self, conversation: Conversation) -> None:
+        """Learn that a conversation's last handler has run."""
+
+
+class Conversation:
+    """One connection's handlers at work.
+
+    Args:
+        host: Whose handlers they are.
+        ws: The connection.
+        session: What was made for it.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_busy",
+        "_calls",
+        "_eager",
+        "_host",
+        "_over",
+        "_session",
+        "_worker",
+        "_ws",
+    )
+
+    def __init__(self, host: Host, ws: WebSocket, session: Session) -> None:
+        self._host = host
+        self._ws = ws
+        self._session = session
+        self._calls: dict[Event, Call] = {}
+        self._begun = False
+        self._busy = True
+        self._worker: asyncio.Task[None] | None = None
+        self._eager: EagerTasks = eager_tasks()
+        self._over: asyncio.Future[None] | None = None
+        ws.message_received = self._message_received
+        ws.when_lost(self._connection_lost)
+
+    def __repr__(self) -> str:
+        return f"<Conversation {self._ws!r} {'busy' if self._busy else 'idle'}>"
+
+    async def start(self) -> None:
+        """Bind the handlers' parameters, run ``connect``, and accept unless it failed or refused."""
+        ws = self._ws
+        try:
+            for event, handler in self._host.handlers.items():
+                self._calls[event] = await handler.plan.bind(self._session)
+            if self._host.accepts_first:
+                ws.open()
+        except Exception as error:
+            self._conclude(error)
+        else:
+            self._begun = True
+            succeeded = await self._run("connect")
+            if ws.phase is Phase.CONNECTING:
+                ws.open() if succeeded else ws.refuse(500)
+            elif ws.accepted and not succeeded:
+                ws.end(1011)
+        self._busy = False
+        if ws.inbox or ws.ended:
+            self._start(self._work())
+
+    async def over(self) -> None:
+        """Wait until the last handler has run."""
+        if self._over is None:
+            self._over = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._over)
+
+    async def abandon(self) -> None:
+        """Stop what runs, then run ``close``: the server does not wait any longer."""
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.wait([self._worker])
+        await self._finish()
+
+    def _message_received(self, message: str | bytes) -> None:
+        if self._busy:
+            self._ws.inbox.put(message)
+        else:
+            self._start(self._work(message))
+
+    def _connection_lost(self) -> None:
+        if not self._busy:
+            self._start(self._work())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._busy = True
+        task = self._eager.start(work)
+        if self._busy:
+            self._worker = task
+
+    async def _work(self, message: str | bytes | None = None) -> None:
+        """Handle a message and those that came meanwhile; when there will be no more, finish."""
+        ws = self._ws
+        inbox = ws.inbox
+        handler = self._host.handlers.get("message") if self._begun else None
+        if handler is None:
+            inbox.clear()
+        else:
+            call, decode, is_async = self._calls["message"], handler.decode, handler.is_async
+            if message is None and inbox:
+                message = inbox.pop()
+            while message is not None:
+                ws.answering = True
+                if is_async:
+                    try:
+                        value = await call(ws, decode(message))
+                        if value is not None:
+                            await self._reply(value)
+                    except Exception as error:
+                        await self._failed(error)
+                else:
+                    await self._hand_over(message, call, decode)
+                message = inbox.pop() if inbox else None
+        if ws.ended:
+            await self._finish()
+        else:
+            self._busy = False
+        self._worker = None
+
+    async def _hand_over(self, first: str | bytes, call: Call, decode: Decoder) -> None:
+        """Have a worker thread handle the messages that wait, together."""
+        inbox = self._ws.inbox
+        messages = [first]
+        while inbox and len(messages) < TOGETHER:
+            messages.append(inbox.pop())
+        while messages:
+            handled, error = await self._session.threads.run(self._handle, messages, call, decode)
+            del messages[:handled]
+            if error is not None:
+                await self._failed(error)
+            await self._ws.drained()
+
+    def _handle(
+        self, messages: Sequence[str | bytes], call: Call, decode: Decoder
+    ) -> tuple[int, Exception | None]:
+        """Handle messages in this thread, until one fails or the answers should be waited for.
+
+        Returns:
+            How many were handled, and what the last of them raised.
+        """
+        ws = self._ws
+        answered = 0
+        for number, message in enumerate(messages, 1):
+            if ws.closed_here:
+                break
+            try:
+                value = contextvars.copy_context().run(call, ws, decode(message))
+                if value is not None:
+                    answer = encode(value)
+                    ws.call_soon(ws.write_nowait, Prepared((answer,)))
+                    answered += len(answer)
+            except Exception as error:
+                return number, error
+            if answered > ENOUGH:
+                return number, None
+        return len(messages), None
+
+    async def _finish(self) -> None:
+        # Should it be stopped in the middle, what comes to finish it does not run ``close`` again.
+        begun, self._begun = self._begun, False
+        if begun:
+            await self._run("close")
+        await self._session.close()
+        self._host.finished(self)
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
+
+    async def _run(self, event: Event, subject: Any = None) -> bool:
+        """Run the handler of an event, if there is one; False when it failed."""
+        handler = self._host.handlers.get(event)
+        if handler is None:
+            return True
+        try:
+            value = await self._call(handler, self._calls[event], subject)
+            if value is not None:
+                await self._reply(value)
+        except Exception as error:
+            return await self._failed(error)
+        return True
+
+    async def _call(self, handler: Handler, call: Call, subject: Any) -> Any:
+        if handler.is_async:
+            return await call(self._ws, subject)
+        return await self._session.threads.run(call, self._ws, subject)
+
+    async def _reply(self, value: Any) -> None:
+        if not self._ws.closed:
+            await self._ws.write(encode(value))
+
+    async def _failed(self, error: Exception) -> bool:
+        """Deal with what a handler raised; True when it was no failure but the connection's end."""
+        if isinstance(error, WebSocketDisconnect) and self._ws.closed:
+            return self._conclude(error)
+        handler = self._host.handlers.get("error")
+        if handler is not None and not isinstance(error, (WebSocketException, HTTPException)):
+            try:
+                value = await self._call(handler, self._calls["error"], error)
+                if value is not None:
+                    await self._reply(value)
+            except Exception as worse:
+                worse.__cause__ = worse.__cause__ or error
+                error = worse
+            else:
+                return False
+        self._conclude(error)
+        return False
+
+    def _conclude(self, error: Exception) -> bool:
+        if self._host.conclude(self._ws, error):
+            return True
+        self._host.failed(self._ws, error)
+        return False
