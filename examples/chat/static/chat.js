@@ -261,8 +261,9 @@ function remember(room) {
 
 function suggestion() {
   const pick = (words) => words[Math.floor(Math.random() * words.length)];
-  const first = pick(["Amber", "Brave", "Calm", "Clever", "Curious", "Gentle", "Merry", "Quiet", "Sunny", "Swift"]);
-  return `${first} ${pick(["Badger", "Finch", "Fox", "Hare", "Heron", "Lynx", "Otter", "Owl", "Robin", "Wren"])}`;
+  const manner = pick(["Amber", "Brave", "Calm", "Clever", "Curious", "Gentle", "Merry", "Quiet", "Swift"]);
+  const animal = pick(["Badger", "Finch", "Fox", "Hare", "Heron", "Lynx", "Otter", "Owl", "Robin", "Wren"]);
+  return `${manner} ${animal}`;
 }
 
 function askName() {
