@@ -88,6 +88,7 @@ class Conversation:
         "_busy",
         "_calls",
         "_eager",
+        "_finished",
         "_host",
         "_over",
         "_session",
@@ -101,6 +102,7 @@ class Conversation:
         self._session = session
         self._calls: dict[Event, Call] = {}
         self._begun = False
+        self._finished = False
         self._busy = True
         self._worker: asyncio.Task[None] | None = None
         self._eager: EagerTasks = eager_tasks()
@@ -134,6 +136,8 @@ class Conversation:
 
     async def over(self) -> None:
         """Wait until the last handler has run."""
+        if self._finished:
+            return
         if self._over is None:
             self._over = asyncio.get_running_loop().create_future()
         await asyncio.shield(self._over)
@@ -234,6 +238,7 @@ class Conversation:
         if begun:
             await self._run("close")
         await self._session.close()
+        self._finished = True
         self._host.finished(self)
         if self._over is not None and not self._over.done():
             self._over.set_result(None)
