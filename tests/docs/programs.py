@@ -18,6 +18,7 @@ from typing import Any
 from unittest.mock import patch
 
 from antiphon import Antiphon
+from antiphon.compat.robyn import Robyn
 from tests.docs.markdown import Block, blocks
 
 
@@ -133,9 +134,7 @@ def _as_main(source: str) -> ast.Module:
 @contextmanager
 def _not_served() -> Iterator[None]:
     """Let the methods that serve an application check their arguments and return."""
-    servers: list[tuple[type, str]] = [(Antiphon, "run")]
-    if "antiphon.compat.robyn" in sys.modules:
-        servers.append((sys.modules["antiphon.compat.robyn"].Robyn, "start"))
+    servers: list[tuple[type, str]] = [(Antiphon, "run"), (Robyn, "start")]
     patches = [patch.object(cls, method, _recorder(getattr(cls, method))) for cls, method in servers]
     for each in patches:
         each.start()

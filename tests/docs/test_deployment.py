@@ -42,7 +42,8 @@ def serve(command: str, folder: Path) -> LiveServer:
     name, *arguments = command.replace("8000", "{port}").split()
     beside = Path(sys.executable).with_name(name)
     assert beside.exists(), f"{name} is not installed"
-    return LiveServer([str(beside), *arguments], cwd=folder, env={"PYTHONPATH": str(folder)})
+    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+    return LiveServer([str(beside), *arguments], cwd=folder, env={"PYTHONPATH": path})
 
 
 @pytest.mark.parametrize("command", COMMANDS)

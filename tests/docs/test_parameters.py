@@ -167,3 +167,16 @@ async def test_positions() -> None:
     async with TestClient(app) as client, client.websocket("/") as ws:
         await ws.send("x")
         assert await ws.receive() == "WebSocket x"
+
+
+async def test_a_message_by_another_name() -> None:
+    """An annotated parameter that is not called `message` is a query parameter, also in a message handler."""
+    app = Antiphon()
+    desk = app.events("/")
+
+    @desk.on("message")
+    def said(ws: WebSocket, text: str) -> str:
+        return text
+
+    async with TestClient(app) as client:
+        assert await refusal(client, "/") == (400, b"text: this query parameter is required")

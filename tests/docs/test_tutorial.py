@@ -39,6 +39,7 @@ def test_two_windows(chromium_path: Path, tmp_path: Path) -> None:
     with LiveServer.antiphon("chat:app", cwd=tmp_path) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
         ada, bob = browser.new_page(), browser.new_page()
+        ada.set_default_timeout(10_000)
         dialogs: list[object] = []
         ada.on("dialog", lambda dialog: (dialogs.append(dialog), dialog.dismiss()))
         ada.goto(server.http("/?name=Ada"))
