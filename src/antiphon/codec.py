@@ -79,7 +79,7 @@ def encode(value: Any) -> str | bytes:
         ValueError: The text has half a character (a lone surrogate), which UTF-8 cannot hold.
     """
     if isinstance(value, str):
-        return _sendable(value)
+        return value if value.isascii() else _sendable(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
     return encode_json(value)
@@ -118,8 +118,7 @@ def _expect_text(value: Any) -> str:
 
 def _sendable(text: str) -> str:
     # Found out here it is the sender's error; found out later it would cost every receiver's connection.
-    if not text.isascii():
-        text.encode()
+    text.encode()
     return text
 
 
@@ -132,6 +131,7 @@ def _expect_bytes(value: Any) -> bytes:
 def _json_decoder(message_type: Any) -> Decoder:
     try:
         decode = msgspec.json.Decoder(message_type).decode
+        _refuse_unknown(msgspec.inspect.type_info(message_type), set())
     except TypeError as error:
         raise ConfigurationError(f"no message can become {message_type!r}: {error}") from error
 
@@ -142,6 +142,22 @@ def _json_decoder(message_type: Any) -> Decoder:
             raise InvalidMessage(str(error)) from error
 
     return decode_json
+
+
+def _refuse_unknown(info: Any, seen: set[int]) -> None:
+    """Raise TypeError where a type has a part that msgspec would take for the first message to refuse."""
+    if isinstance(info, msgspec.inspect.CustomType):
+        raise TypeError(
+            f"{info.cls.__qualname__} is no type of a message; make it a dataclass, an attrs class, a "
+            "TypedDict or a msgspec.Struct, or the whole a pydantic model"
+        )
+    if isinstance(info, (list, tuple)):
+        for each in info:
+            _refuse_unknown(each, seen)
+    elif isinstance(info, (msgspec.inspect.Type, msgspec.inspect.Field)) and id(info) not in seen:
+        seen.add(id(info))
+        for name in info.__struct_fields__:
+            _refuse_unknown(getattr(info, name), seen)
 
 
 def _is_pydantic(message_type: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Route, compile_path
+from starlette.routing import Route, compile_path, get_name
 
 from antiphon.app.binding import Session, Site, is_async, plan
 from antiphon.app.services import Services
@@ -69,4 +69,4 @@ def route(path: str, handler: Callable[..., Any], methods: Sequence[str] | None,
         finally:
             await session.close()
 
-    return Route(path, respond, methods=list(methods or ["GET"]), name=handler.__name__)
+    return Route(path, respond, methods=list(methods or ["GET"]), name=get_name(handler))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, get_args
@@ -122,7 +122,7 @@ class Session:
         app: The application's session, which keeps what lives as long as the application.
     """
 
-    __slots__ = ("_exit", "_made", "_making", "app", "connection", "threads")
+    __slots__ = ("_made", "_making", "_teardowns", "app", "connection", "threads")
 
     def __init__(
         self, connection: HTTPConnection | None, threads: WorkerThreads, app: Session | None
@@ -132,46 +132,59 @@ class Session:
         self.app = app
         self._made: dict[Callable[..., Any], Any] = {}
         self._making: dict[Callable[..., Any], asyncio.Future[Any]] = {}
-        self._exit: AsyncExitStack | None = None
+        self._teardowns: list[Callable[[], Awaitable[Any]]] = []
 
     async def make(self, function: Callable[..., Any], call: Callable[[], Any]) -> Any:
         """The value of a function: what it made before, or what ``call`` makes of it now."""
         if function not in self._made:
             # Of a connection's values one is made after the other, in the connection's own task, as
             # time-outs and task groups around a ``yield`` need it.
-            once = self._enter if self.app is not None else self._enter_once
-            self._made[function] = await once(function, call)
+            if self.app is None:
+                return await self._make_once(function, call)
+            self._made[function] = await self._enter(function, call)
         return self._made[function]
 
     async def close(self) -> None:
-        """Tear down what was made, the last first."""
-        self._made.clear()
-        if self._exit is not None:
-            stack, self._exit = self._exit, None
-            await stack.aclose()
+        """Tear down what was made, the last first; one that fails keeps no other from it.
 
-    async def _enter_once(self, function: Callable[..., Any], call: Callable[[], Any]) -> Any:
+        Raises:
+            Exception: What the first of them to fail raised.
+        """
+        self._made.clear()
+        failed: BaseException | None = None
+        while self._teardowns:
+            try:
+                await self._teardowns.pop()()
+            except BaseException as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+
+    async def _make_once(self, function: Callable[..., Any], call: Callable[[], Any]) -> Any:
         """Let many connections wait for one making; what failed may be tried again by whoever asks next."""
         making = self._making.get(function)
         if making is None:
             making = self._making[function] = asyncio.ensure_future(self._enter(function, call))
-            making.add_done_callback(lambda _: self._making.pop(function))
+            making.add_done_callback(partial(self._finish_making, function))
         return await asyncio.shield(making)
+
+    def _finish_making(self, function: Callable[..., Any], making: asyncio.Future[Any]) -> None:
+        del self._making[function]
+        if not making.cancelled() and making.exception() is None:
+            self._made[function] = making.result()
 
     async def _enter(self, function: Callable[..., Any], call: Callable[[], Any]) -> Any:
         if inspect.isasyncgenfunction(function):
-            return await self._stack().enter_async_context(asynccontextmanager(call)())
+            resource = asynccontextmanager(call)()
+            value = await resource.__aenter__()
+            self._teardowns.append(partial(resource.__aexit__, None, None, None))
+            return value
         if inspect.isgeneratorfunction(function):
             manager = contextmanager(call)()
             value = await self.threads.run(manager.__enter__)
-            self._stack().push_async_exit(partial(self.threads.run, manager.__exit__))
+            self._teardowns.append(partial(self.threads.run, manager.__exit__, None, None, None))
             return value
         return await run(function, call, self.threads)
-
-    def _stack(self) -> AsyncExitStack:
-        if self._exit is None:
-            self._exit = AsyncExitStack()
-        return self._exit
 
 
 async def run(function: Callable[..., Any], call: Callable[[], Any], threads: WorkerThreads) -> Any:

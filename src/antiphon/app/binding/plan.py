@@ -137,6 +137,12 @@ def plan(handler: Callable[..., Any], site: Site) -> Plan:
             subject, subject_type = parameter.name, parameter.annotation
         else:
             raise BindingError(_unbound(handler, parameter, site))
+    for parameter in parameters:
+        if parameter.kind is parameter.POSITIONAL_ONLY and parameter.name in constants:
+            raise BindingError(
+                f"{describe(handler)}: the parameter {parameter.name!r} is positional-only, and is filled "
+                "by its name; move the '/' before it"
+            )
     return Plan(
         handler=handler,
         connection=connection,
