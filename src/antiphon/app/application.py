@@ -7,6 +7,7 @@ of providers for all handlers, one hub for all channels, and the frame around We
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -35,6 +36,8 @@ from antiphon.limits import Limits, Timeouts
 from antiphon.server import Listen, run
 from antiphon.signals import Observer, Signal
 from antiphon.wire import Deflate
+
+logger = logging.getLogger("antiphon")
 
 H = TypeVar("H", bound=Callable[..., Any])
 
@@ -258,4 +261,8 @@ class Antiphon(Starlette):
 
     def _observe(self, signal: Signal) -> None:
         for observer in self._observers:
-            observer(signal)
+            try:
+                observer(signal)
+            # Whoever looks on must not end a connection.
+            except Exception:
+                logger.exception("an observer failed on %r", signal)

@@ -5,6 +5,7 @@ Clients are told a code and, where the application chose it, a reason; never the
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -49,12 +50,30 @@ def conclude(ws: WebSocket, error: BaseException) -> bool:
     return True
 
 
+def stray(cancelled: asyncio.CancelledError) -> Exception:
+    """The error of a handler that let through the cancellation of what it waited for.
+
+    Raises:
+        CancelledError: It was the handler itself that was cancelled.
+    """
+    task = asyncio.current_task()
+    if task is None or task.cancelling():
+        raise cancelled
+    error = RuntimeError("what a handler waited for was cancelled")
+    error.__cause__ = cancelled
+    return error
+
+
 def _end(
     ws: WebSocket, status: int, code: int, reason: str, headers: Mapping[str, str] | None = None
 ) -> None:
     if ws.phase is Phase.CONNECTING:
         pairs = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
-        ws.refuse(status, pairs, reason.encode())
+        try:
+            ws.refuse(status, pairs, reason.encode())
+        except ValueError as error:
+            logger.error("%r cannot be refused with %d and these headers: %s", ws, status, error)
+            ws.refuse(500)
     elif ws.accepted:
         ws.end(code if is_valid_code(code) else CloseCode.INTERNAL_ERROR, _short(reason))
 

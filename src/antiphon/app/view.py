@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, TypedDict, Unpack
 
 from antiphon.app.binding import Plan, Session, describe, is_async, plan
 from antiphon.app.endpoint import Endpoint
+from antiphon.app.outcome import stray
 from antiphon.app.services import Services
 from antiphon.codec import MessageType
 from antiphon.connection import CaughtCloseCodes, Options, Phase, WebSocket
@@ -55,10 +57,11 @@ class ViewEndpoint(Endpoint):
         try:
             call = await self._plan.bind(session)
             await call(ws, None)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as raised:
+            error = stray(raised) if isinstance(raised, asyncio.CancelledError) else raised
             if not self.conclude(ws, error):
                 self.services.observer(HandlerFailed(self.path, ws.id, error))
-                raise
+                raise error from error.__cause__
         else:
             self._finish(ws)
         finally:
