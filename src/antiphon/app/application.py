@@ -26,13 +26,13 @@ from antiphon.app.http import route
 from antiphon.app.routes import endpoint_route, not_found
 from antiphon.app.security import OriginCheck, Origins
 from antiphon.app.services import Services
-from antiphon.app.threads import WorkerThreads
 from antiphon.app.view import EndpointOptions, options_of, websocket
 from antiphon.brokers import MemoryBroker
 from antiphon.channels import Broker, Channel, Hub, check
 from antiphon.connection import Terms
 from antiphon.errors import ConfigurationError
 from antiphon.limits import Limits, Timeouts
+from antiphon.loop import WorkerThreads
 from antiphon.server import Listen, run
 from antiphon.signals import Observer, Signal
 from antiphon.wire import Deflate

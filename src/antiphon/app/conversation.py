@@ -15,10 +15,10 @@ from typing import Any, Literal, Protocol
 from starlette.exceptions import HTTPException, WebSocketException
 
 from antiphon.app.binding import Plan, Session, is_async
-from antiphon.app.eager import EagerTasks, eager_tasks
 from antiphon.codec import Decoder, encode
 from antiphon.connection import Phase, Prepared, WebSocket
 from antiphon.errors import WebSocketDisconnect
+from antiphon.loop import EagerTasks, eager_tasks
 
 logger = logging.getLogger("antiphon")
 
@@ -107,7 +107,7 @@ class Conversation:
         self._worker: asyncio.Task[None] | None = None
         self._eager: EagerTasks = eager_tasks()
         self._over: asyncio.Future[None] | None = None
-        ws.message_received = self._message_received
+        ws.messages_received = self._messages_received
         ws.when_lost(self._connection_lost)
 
     def __repr__(self) -> str:
@@ -131,7 +131,7 @@ class Conversation:
             elif ws.accepted and not succeeded:
                 ws.end(1011)
         self._busy = False
-        if ws.inbox or ws.ended:
+        if ws.inbox.waiting or ws.ended:
             self._start(self._work())
 
     async def over(self) -> None:
@@ -149,11 +149,10 @@ class Conversation:
             await asyncio.wait([self._worker])
         await self._finish()
 
-    def _message_received(self, message: str | bytes) -> None:
-        if self._busy:
-            self._ws.inbox.put(message)
-        else:
-            self._start(self._work(message))
+    def _messages_received(self, messages: Sequence[str | bytes]) -> None:
+        self._ws.inbox.put(messages)
+        if not self._busy:
+            self._start(self._work())
 
     def _connection_lost(self) -> None:
         if not self._busy:
@@ -165,41 +164,43 @@ class Conversation:
         if self._busy:
             self._worker = task
 
-    async def _work(self, message: str | bytes | None = None) -> None:
-        """Handle a message and those that came meanwhile; when there will be no more, finish."""
+    async def _work(self) -> None:
+        """Handle the messages that wait; when there will be no more, finish."""
         ws = self._ws
-        inbox = ws.inbox
-        handler = self._host.handlers.get("message") if self._begun else None
-        if handler is None:
-            inbox.clear()
+        if "message" in self._host.handlers and self._begun:
+            await self._handle_waiting(self._host.handlers["message"], self._calls["message"])
         else:
-            call, decode, is_async = self._calls["message"], handler.decode, handler.is_async
-            if message is None and inbox:
-                message = inbox.pop()
-            while message is not None:
-                ws.answering = True
-                if is_async:
-                    try:
-                        value = await call(ws, decode(message))
-                        if value is not None:
-                            await self._reply(value)
-                    except Exception as error:
-                        await self._failed(error)
-                else:
-                    await self._hand_over(message, call, decode)
-                message = inbox.pop() if inbox else None
+            ws.inbox.clear()
         if ws.ended:
             await self._finish()
         else:
             self._busy = False
         self._worker = None
 
-    async def _hand_over(self, first: str | bytes, call: Call, decode: Decoder) -> None:
+    async def _handle_waiting(self, handler: Handler, call: Call) -> None:
+        ws, inbox, decode = self._ws, self._ws.inbox, handler.decode
+        waiting = inbox.waiting
+        while waiting:
+            ws.answering = True
+            if not handler.is_async:
+                await self._hand_over(call, decode)
+                continue
+            message = waiting.pop(0)
+            if inbox.paused:
+                inbox.relax()
+            try:
+                value = await call(ws, decode(message))
+                if value is not None:
+                    await self._reply(value)
+            except Exception as error:
+                await self._failed(error)
+
+    async def _hand_over(self, call: Call, decode: Decoder) -> None:
         """Have a worker thread handle the messages that wait, together."""
         inbox = self._ws.inbox
-        messages = [first]
-        while inbox and len(messages) < TOGETHER:
-            messages.append(inbox.pop())
+        messages = inbox.waiting[:TOGETHER]
+        del inbox.waiting[:TOGETHER]
+        inbox.relax()
         while messages:
             handled, error = await self._session.threads.run(self._handle, messages, call, decode)
             del messages[:handled]
@@ -237,11 +238,17 @@ class Conversation:
         begun, self._begun = self._begun, False
         if begun:
             await self._run("close")
-        await self._session.close()
+        broken: Exception | None = None
+        try:
+            await self._session.close()
+        except Exception as error:
+            broken = error
         self._finished = True
         self._host.finished(self)
         if self._over is not None and not self._over.done():
-            self._over.set_result(None)
+            self._over.set_result(None) if broken is None else self._over.set_exception(broken)
+        elif broken is not None:
+            self._host.failed(self._ws, broken)
 
     async def _run(self, event: Event, subject: Any = None) -> bool:
         """Run the handler of an event, if there is one; False when it failed."""

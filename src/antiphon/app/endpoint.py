@@ -150,7 +150,7 @@ class Endpoint(ABC):
         ws.make_subscriptions = partial(RawSubscriptions, ws, services.hub)
         ws.on_open = partial(self._opened, ws)
         ws.on_overflow = partial(self._overflowed, ws)
-        ws.before_write = services.hub.flush
+        ws.ahead = services.hub
         transport.attach(ws)
         overdue = self._call_when_overdue(ws)
         try:

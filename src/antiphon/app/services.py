@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from antiphon.app.binding import Providers, Session
 from antiphon.app.security import OriginCheck
-from antiphon.app.threads import WorkerThreads
 from antiphon.channels import Hub
 from antiphon.connection import Terms
+from antiphon.loop import WorkerThreads
 from antiphon.signals import Observer
 
 

@@ -42,12 +42,15 @@ class Hub:
 
     Args:
         broker: What carries publications between processes.
+
+    Attributes:
+        pending: What was published in this tick, by channel.
     """
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._streams: dict[str, Stream] = {}
-        self._pending: dict[str, list[Publication]] = {}
+        self.pending: dict[str, list[Publication]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._mailbox: Mailbox
         self._started: asyncio.Task[None] | None = None
@@ -134,9 +137,9 @@ class Hub:
 
     def flush(self) -> None:
         """Hand over, now, what waits for the end of this tick."""
-        if not self._pending:
+        if not self.pending:
             return
-        pending, self._pending = self._pending, {}
+        pending, self.pending = self.pending, {}
         for channel, publications in pending.items():
             stream = self._streams.get(channel)
             if stream is not None:
@@ -147,9 +150,9 @@ class Hub:
     def _received(self, publication: Publication) -> None:
         if publication.channel not in self._streams:
             return
-        if not self._pending:
+        if not self.pending:
             asyncio.get_running_loop().call_soon(self.flush)
-        self._pending.setdefault(publication.channel, []).append(publication)
+        self.pending.setdefault(publication.channel, []).append(publication)
 
     async def _leave(self, channel: str) -> None:
         # Somebody may have come back before this task ran.

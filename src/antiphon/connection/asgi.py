@@ -172,7 +172,7 @@ class AsgiTransport:
         if size > self._largest:
             self._too_big()
         elif self._receiver is not None:
-            self._receiver.message_received(message)
+            self._receiver.messages_received((message,))
 
     def _too_big(self) -> None:
         if self._receiver is not None and not self._closing:

@@ -7,8 +7,8 @@ be called from any thread. ``WebSocket`` puts the handler's API on top; transpor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence, Sized
+from typing import Any, Protocol
 from uuid import uuid4
 
 from antiphon.connection.inbox import Inbox
@@ -25,6 +25,29 @@ from antiphon.wire.close import is_valid_code
 TOO_SLOW = 4008
 
 
+class Ahead(Protocol):
+    """Who may have something that goes before what a connection sends."""
+
+    @property
+    def pending(self) -> Sized:
+        """What there is; empty when there is nothing."""
+
+    def flush(self) -> None:
+        """Let it go."""
+
+
+class NothingAhead:
+    """Nobody publishes anything."""
+
+    pending: Sized = ()
+
+    def flush(self) -> None:
+        """There is nothing to let go."""
+
+
+NOTHING_AHEAD = NothingAhead()
+
+
 class Connection:
     """One peer: its state, its inbox, and the transport beneath.
 
@@ -36,20 +59,20 @@ class Connection:
     Attributes:
         id: A text that no other connection has.
         inbox: Messages that arrived and wait.
-        message_received: Who takes each message from the transport; the inbox, unless an endpoint does.
+        messages_received: Who takes the messages from the transport; the inbox, unless an endpoint does.
         answering: Whether the next message sent is likely the answer to the last one taken.
         on_open: Called when the handshake is accepted.
         on_overflow: Called with the waiting bytes when this peer reads too slowly and is disconnected.
-        before_write: Called before anything is sent or closed, to let what was published earlier go first.
+        ahead: What goes before anything that is sent or closed: publications that wait for the tick's end.
     """
 
     def __init__(self, transport: Transport, options: Options, limits: Limits) -> None:
         self.id = str(uuid4())
         self.inbox = Inbox(transport, limits.inbound_messages)
-        self.message_received: Callable[[str | bytes], None] = self.inbox.put
+        self.messages_received: Callable[[Sequence[str | bytes]], None] = self.inbox.put
         self.on_open: Callable[[], None] = _nothing
         self.on_overflow: Callable[[int], None] = _nothing
-        self.before_write: Callable[[], None] = _nothing
+        self.ahead: Ahead = NOTHING_AHEAD
         self._transport = transport
         self._options = options
         self._loop = asyncio.get_running_loop()
@@ -175,7 +198,7 @@ class Connection:
         if self._closed_here:
             raise RuntimeError("this WebSocket is closed already; ensure_closed() is never an error")
         if not discard:
-            self.before_write()
+            self._let_go_ahead()
             if self._phase is Phase.CLOSING:
                 # What was published before did not fit into the outbox any more.
                 return
@@ -183,7 +206,7 @@ class Connection:
         self._closed_here = True
         self._close_code, self._close_reason = code, reason
         self._transport.close(code, reason, discard=discard)
-        self.message_received = _nothing
+        self.messages_received = _nothing
         self.inbox.clear()
         self.inbox.wake()
 
@@ -230,7 +253,7 @@ class Connection:
             WebSocketDisconnect: There will be none.
         """
         inbox = self.inbox
-        while not inbox:
+        while not inbox.waiting:
             self.use()
             await inbox.wait()
         self.answering = True
@@ -242,10 +265,11 @@ class Connection:
         Raises:
             WebSocketDisconnect: The connection is gone.
         """
-        self.before_write()
+        if self.ahead.pending:
+            self.ahead.flush()
         if self._phase is not Phase.OPEN:
             self.use()
-        now = self.answering and not self.inbox
+        now = self.answering and not self.inbox.waiting
         if now:
             # What answers the last message that waits is worth sending at once.
             self.answering = False
@@ -264,7 +288,7 @@ class Connection:
 
     def write_nowait(self, prepared: Prepared) -> None:
         """Send a message now; if it cannot be, the connection ends or has ended already."""
-        self.before_write()
+        self._let_go_ahead()
         if self._phase is not Phase.OPEN and not self.closed and self._options.auto_accept:
             self.open()
         self.deliver(prepared)
@@ -297,6 +321,10 @@ class Connection:
             self._mailbox.post(function, *args)
         except RuntimeError:
             raise WebSocketDisconnect(1006, "the event loop has ended") from None
+
+    def _let_go_ahead(self) -> None:
+        if self.ahead.pending:
+            self.ahead.flush()
 
     def _answer(self, move: Move, answer: Callable[..., None], *args: object) -> None:
         """Make a move and answer the handshake; what cannot be sent answers nothing."""

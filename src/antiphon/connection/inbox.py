@@ -7,7 +7,7 @@ reader that stops in time is the transport's promise; what it had already read i
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -27,29 +27,34 @@ class Inbox:
     Args:
         source: Held back while ``limit`` messages wait.
         limit: Messages that may wait.
+
+    Attributes:
+        waiting: The messages, the oldest first: a list, since it is short, and most are empty.
+        paused: Whether the peer is held back.
     """
 
-    __slots__ = ("_items", "_limit", "_paused", "_source", "_waiter")
+    __slots__ = ("_limit", "_source", "_waiter", "paused", "waiting")
 
     def __init__(self, source: Source, limit: int) -> None:
         self._source = source
         self._limit = limit
-        self._items: deque[str | bytes] = deque()
+        self.waiting: list[str | bytes] = []
+        self.paused = False
         self._waiter: asyncio.Future[None] | None = None
-        self._paused = False
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self.waiting)
 
     def __repr__(self) -> str:
-        return f"<Inbox {len(self._items)} of {self._limit}{' paused' if self._paused else ''}>"
+        return f"<Inbox {len(self.waiting)} of {self._limit}{' paused' if self.paused else ''}>"
 
-    def put(self, message: str | bytes) -> None:
-        """Add a message, wake the reader, and hold the peer back when the limit is reached."""
-        self._items.append(message)
-        self.wake()
-        if len(self._items) >= self._limit and not self._paused:
-            self._paused = True
+    def put(self, messages: Sequence[str | bytes]) -> None:
+        """Add messages, wake the reader, and hold the peer back when the limit is reached."""
+        self.waiting.extend(messages)
+        if self._waiter is not None:
+            self.wake()
+        if len(self.waiting) >= self._limit and not self.paused:
+            self.paused = True
             self._source.pause_reading()
 
     def pop(self) -> str | bytes:
@@ -58,11 +63,16 @@ class Inbox:
         Raises:
             IndexError: None waits.
         """
-        message = self._items.popleft()
-        if self._paused and len(self._items) <= self._limit // 2:
-            self._paused = False
-            self._source.resume_reading()
+        message = self.waiting.pop(0)
+        if self.paused:
+            self.relax()
         return message
+
+    def relax(self) -> None:
+        """Let the peer go on if half of the limit is free; for who takes from ``waiting`` directly."""
+        if self.paused and len(self.waiting) <= self._limit // 2:
+            self.paused = False
+            self._source.resume_reading()
 
     def wake(self) -> None:
         """Let the waiting reader look again."""
@@ -72,9 +82,9 @@ class Inbox:
 
     def clear(self) -> None:
         """Forget what waits, and let the peer go on: nobody is going to read it."""
-        self._items.clear()
-        if self._paused:
-            self._paused = False
+        self.waiting.clear()
+        if self.paused:
+            self.paused = False
             self._source.resume_reading()
 
     async def wait(self) -> None:

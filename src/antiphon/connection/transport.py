@@ -35,8 +35,8 @@ class Terms:
 class Receiver(Protocol):
     """Whom a transport tells what happens on its connection."""
 
-    def message_received(self, message: str | bytes) -> None:
-        """Take one message: text as ``str``, binary as ``bytes``, in the order they were sent."""
+    def messages_received(self, messages: Sequence[str | bytes]) -> None:
+        """Take what one read brought: text as ``str``, binary as ``bytes``, in the order it was sent."""
 
     def connection_lost(self, code: int, reason: str) -> None:
         """Learn that the connection is over: once, after the last message."""

@@ -168,6 +168,10 @@ class WebSocket(HTTPConnection, Connection):
         return self
 
     async def __anext__(self) -> Any:
+        inbox = self.inbox
+        if inbox.waiting:
+            self.answering = True
+            return self._options.decode(inbox.pop())
         try:
             return self._options.decode(await self.next_message())
         except WebSocketDisconnect as gone:

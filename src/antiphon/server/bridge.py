@@ -5,7 +5,7 @@ https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from uvicorn.protocols.utils import ClientDisconnected
@@ -57,7 +57,7 @@ class AsgiBridge:
             self._attach()
             return {"type": "websocket.connect"}
         inbox = self._inbox
-        while not inbox:
+        while not inbox.waiting:
             if self._lost is not None:
                 code, reason = self._lost
                 return {"type": "websocket.disconnect", "code": code, "reason": reason}
@@ -85,7 +85,7 @@ class AsgiBridge:
             raise RuntimeError("websocket.send before websocket.accept, or after websocket.close")
         text = event.get("text")
         message = bytes(event["bytes"]) if text is None else text
-        now = self._answering and not self._inbox
+        now = self._answering and not self._inbox.waiting
         self._answering = self._answering and not now
         try:
             free = transport.write(message, now)
@@ -96,10 +96,10 @@ class AsgiBridge:
             await transport.drain()
         return None
 
-    def message_received(self, message: str | bytes) -> None:
-        """Take a message from the transport."""
+    def messages_received(self, messages: Sequence[str | bytes]) -> None:
+        """Take messages from the transport."""
         if not self._closed:
-            self._inbox.put(message)
+            self._inbox.put(messages)
 
     def connection_lost(self, code: int, reason: str) -> None:
         """Learn that the connection is over."""

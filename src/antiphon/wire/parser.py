@@ -52,9 +52,9 @@ class Parser:
     """Parses what one client sends, in whatever pieces it arrives.
 
     Attributes:
-        more: Call ``feed(b"")`` again: input may be left that was not parsed because ``at_most``
-        was
+        more: Call ``feed(b"")`` again: input may be left that was not parsed because ``at_most`` was
             reached, or an error waits to be raised.
+        control: Some event since this was last set to False is no message but a control frame.
     """
 
     __slots__ = (
@@ -74,6 +74,7 @@ class Parser:
         "_reserved",
         "_rest",
         "_short",
+        "control",
         "more",
     )
 
@@ -87,6 +88,7 @@ class Parser:
         self._error: ProtocolError | None = None
         self._closed = False
         self.more = False
+        self.control = False
         # Input not parsed yet: _rest from _at on.
         self._rest = b""
         self._at = 0
@@ -298,6 +300,8 @@ class Parser:
     def _complete(self, payload: bytes, events: list[Event]) -> None:
         """Make an event of the frame that is complete, if it is one."""
         opcode = self._first & 0x0F
+        if opcode >= Opcode.CLOSE:
+            self.control = True
         if opcode == Opcode.PING:
             events.append(Ping(payload))
         elif opcode == Opcode.PONG:

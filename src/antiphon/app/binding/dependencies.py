@@ -17,8 +17,8 @@ from typing import Any, Literal, get_args
 
 from starlette.requests import HTTPConnection
 
-from antiphon.app.threads import WorkerThreads
 from antiphon.errors import ConfigurationError
+from antiphon.loop import WorkerThreads
 
 Scope = Literal["connection", "app"]
 Key = type[Any] | str

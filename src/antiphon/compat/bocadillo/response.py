@@ -11,7 +11,7 @@ from starlette.responses import Response as HTTPResponse
 
 from antiphon.app.binding import run
 from antiphon.app.http import JSONResponse
-from antiphon.app.threads import WorkerThreads
+from antiphon.loop import WorkerThreads
 
 _NOTHING: Any = object()
 

@@ -28,6 +28,7 @@ from antiphon.wire import (
     Close,
     CloseCode,
     Deflate,
+    Event,
     Opcode,
     Parser,
     ParserLimits,
@@ -96,6 +97,7 @@ class DirectTransport(asyncio.Protocol):
         "_gone",
         "_handshake",
         "_heard",
+        "_high_water",
         "_loop",
         "_out",
         "_parser",
@@ -124,6 +126,7 @@ class DirectTransport(asyncio.Protocol):
         self._receiver: Receiver | None = None
         self._out: list[bytes] = []
         self._size = 0
+        self._high_water = terms.limits.high_water
         self._corked = False
         self._dirty = False
         self._writable = True
@@ -168,7 +171,7 @@ class DirectTransport(asyncio.Protocol):
         self._parser = Parser(ParserLimits(limits.frame, limits.message, limits.fragments), inflater)
         self._socket.set_write_buffer_limits(high=limits.high_water)
         early = handshake.hand_over(self)
-        self._put(response)
+        self._socket.write(response)
         if self.terms.timeouts.ping_interval is not None:
             wheel_of(self._loop).add(self, self.terms.timeouts.ping_interval)
         if early:
@@ -190,11 +193,23 @@ class DirectTransport(asyncio.Protocol):
             data = self._compression.frames(message)
         elif message.__class__ is str:
             data = text_frame(message)
-        elif message.__class__ is bytes:
-            data = binary_frame(message)
+        elif isinstance(message, Prepared):
+            data = message.frames
         else:
-            data = cast(Prepared, message).frames
-        return self._put(data, now)
+            data = binary_frame(cast(bytes, message))
+        size = self._size + len(data)
+        if size > self._high_water:
+            size = self._make_room(len(data))
+        self._out.append(data)
+        self._size = size
+        if self._corked:
+            return self._writable
+        if now:
+            self.flush()
+        elif not self._dirty:
+            self._dirty = True
+            self._tick.flush_at_end(self)
+        return self._writable
 
     async def drain(self) -> None:
         while not self._writable and self._receiver is not None:
@@ -234,11 +249,10 @@ class DirectTransport(asyncio.Protocol):
         try:
             events = parser.feed(data, AT_ONCE)
             while True:
-                for event in events:
-                    if isinstance(event, (str, bytes)):
-                        receiver.message_received(event)
-                    else:
-                        self._control(event)
+                if parser.control:
+                    self._deliver(events, receiver)
+                elif events:
+                    receiver.messages_received(cast(list[str | bytes], events))
                 if not parser.more or not self._reading:
                     break
                 events = parser.feed(b"", AT_ONCE)
@@ -287,23 +301,13 @@ class DirectTransport(asyncio.Protocol):
         self._size = 0
         self._socket.write(out[0] if len(out) == 1 else b"".join(out))
 
-    def _put(self, data: bytes, now: bool = False) -> bool:
-        size = self._size + len(data)
-        if size > self.terms.limits.high_water:
-            self.flush()
-            size = self._size + len(data)
-            if self._size and size > self.terms.limits.outbox:
-                raise OutboxFull(self._size)
-        self._out.append(data)
-        self._size = size
-        if self._corked or (self._dirty and not now):
-            return self._writable
-        if now:
-            self.flush()
-        else:
-            self._dirty = True
-            self._tick.flush_at_end(self)
-        return self._writable
+    def _make_room(self, size: int) -> int:
+        """Flush what waits; return the bytes that will wait with so many more."""
+        self.flush()
+        waiting = self._size
+        if waiting and waiting + size > self.terms.limits.outbox:
+            raise OutboxFull(waiting)
+        return waiting + size
 
     def _wake(self) -> None:
         if self._drained is not None:
@@ -312,6 +316,16 @@ class DirectTransport(asyncio.Protocol):
 
     # --- Control frames, keepalive and the end -------------------------------------------------------
 
+    def _deliver(self, events: list[Event], receiver: Receiver) -> None:
+        """Hand messages up, with the control frames between them at their places."""
+        assert self._parser is not None
+        self._parser.control = False
+        for event in events:
+            if isinstance(event, (str, bytes)):
+                receiver.messages_received((event,))
+            else:
+                self._control(event)
+
     def _control(self, event: Ping | Pong | Close) -> None:
         if isinstance(event, Close):
             self.flush()
@@ -319,8 +333,7 @@ class DirectTransport(asyncio.Protocol):
             self._close_socket()
             self._lose(event.code, event.reason)
         elif isinstance(event, Ping) and self._session.may_send and self._writable:
-            # To a peer that does not read its pongs none are owed: RFC 6455 § 5.5.3 asks for the
-            # latest only.
+            # A peer that does not read is owed no more than the latest (RFC 6455 § 5.5.3).
             self._out.append(frame(Opcode.PONG, event.payload))
 
     def turn(self) -> float | None:
@@ -336,8 +349,7 @@ class DirectTransport(asyncio.Protocol):
             return None
         self._pinged = True
         if self._writable:
-            self._out.append(PING)
-            self.flush()
+            self._socket.write(PING)
         return timeouts.ping
 
     def shutdown(self) -> None:
@@ -354,9 +366,8 @@ class DirectTransport(asyncio.Protocol):
 
     def _close_socket(self) -> None:
         """Let the socket go when what was written has left, or when the deadline has come."""
-        if not self._socket.is_closing():
-            self._socket.close()
-            self._set_deadline()
+        self._socket.close()
+        self._set_deadline()
 
     def _set_deadline(self) -> None:
         if self._timer is None:

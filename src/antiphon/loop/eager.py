@@ -1,0 +1,174 @@
+"""Tasks that begin at once: a coroutine that never waits costs no trip through the event loop.
+
+Most handlers finish without waiting for anything, and making a task for each would cost several times
+what they do. So the first part of a coroutine, up to where it first waits, is run at once, *as* a task
+that stands ready; only if it waits does that task carry on with the rest. To the coroutine it is one and
+the same task all along: ``current_task``, time-outs, cancellation and context variables behave as in
+any other. (Python 3.12's eager tasks do the same, but make a task for each coroutine.)
+
+A task that stands ready waits for a future of its own making: ``Ready`` implements as much of a future
+as ``asyncio.Task`` needs. One whose context was changed, or that was cancelled, is not used again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import types
+from asyncio import Task
+from asyncio.tasks import _enter_task, _leave_task
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
+from weakref import WeakKeyDictionary
+
+
+class Ready:
+    """A task that stands ready, and the future that it waits for meanwhile."""
+
+    __slots__ = (
+        "_asyncio_future_blocking",
+        "_cancelled",
+        "_loop",
+        "_wakeup",
+        "_work",
+        "context",
+        "pristine",
+        "task",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._asyncio_future_blocking = False
+        self._cancelled = False
+        self._loop = loop
+        self._wakeup: Callable[[Any], object] | None = None
+        self._work: tuple[Coroutine[Any, Any, None], Any] | None = None
+        self.context = contextvars.copy_context()
+        self.pristine = self.context.copy()
+        self.task: Task[None] = loop.create_task(self._stand(), context=self.context)
+        self.task.set_name("antiphon: stands ready")
+
+    @property
+    def usable(self) -> bool:
+        """Whether it still stands ready, as it was made."""
+        return not self._cancelled and self._work is None and self.context == self.pristine
+
+    def carry_on(self, coroutine: Coroutine[Any, Any, None], waits_for: Any) -> None:
+        """Let the task go on with a coroutine, once that which it waits for is done."""
+        self._work = (coroutine, waits_for)
+        wakeup, self._wakeup = self._wakeup, None
+        assert wakeup is not None
+        self.context.run(wakeup, self)
+        if self._cancelled:
+            self.task.cancel()
+
+    @types.coroutine
+    def _stand(self) -> Generator[Any, Any, None]:
+        self._asyncio_future_blocking = True
+        yield self
+        assert self._work is not None
+        coroutine, waits_for = self._work
+        try:
+            while True:
+                try:
+                    value = yield waits_for
+                # What is thrown in here, a cancellation above all, is meant for the coroutine.
+                except BaseException as error:
+                    waits_for = coroutine.throw(error)
+                else:
+                    waits_for = coroutine.send(value)
+        except StopIteration:
+            return
+
+    # --- As much of a future as a task needs ---------------------------------------------------------
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of the task."""
+        return self._loop
+
+    def add_done_callback(self, callback: Callable[[Any], object], *, context: Any = None) -> None:
+        """Keep what wakes the task: it now stands ready."""
+        self._wakeup = callback
+        _ready_of(self._loop).stands(self)
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Cancel the task, soon: it may be in the middle of a coroutine's first part."""
+        self._cancelled = True
+        self._loop.call_soon(self._end)
+        return True
+
+    def result(self) -> None:
+        """What the task gets when it wakes."""
+        if self._work is None:
+            raise asyncio.CancelledError
+
+    def _end(self) -> None:
+        if self._wakeup is not None:
+            wakeup, self._wakeup = self._wakeup, None
+            self.context.run(wakeup, self)
+
+
+class EagerTasks:
+    """The tasks that stand ready on one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._ready: list[Ready] = []
+
+    def __repr__(self) -> str:
+        return f"<EagerTasks {len(self._ready)} ready>"
+
+    def stands(self, ready: Ready) -> None:
+        """A task stands ready."""
+        self._ready.append(ready)
+
+    def start(self, coroutine: Coroutine[Any, Any, None]) -> Task[None] | None:
+        """Run a coroutine, at once as far as it gets.
+
+        Returns:
+            None if it has finished, otherwise the task that it goes on in.
+        """
+        loop = self._loop
+        if not self._ready:
+            if asyncio.current_task(loop) is None:
+                Ready(loop)
+            return loop.create_task(coroutine)
+        ready = self._ready[-1]
+        task = ready.task
+        try:
+            _enter_task(loop, task)
+        except RuntimeError:
+            # Some task is running already: this one has to wait its turn.
+            return loop.create_task(coroutine)
+        self._ready.pop()
+        try:
+            waits_for = ready.context.run(coroutine.send, None)
+        except StopIteration:
+            _leave_task(loop, task)
+            if ready.usable:
+                self._ready.append(ready)
+            else:
+                ready.cancel()
+            return None
+        except BaseException:
+            _leave_task(loop, task)
+            ready.cancel()
+            raise
+        _leave_task(loop, task)
+        Ready(loop)
+        ready.carry_on(coroutine, waits_for)
+        return task
+
+
+_tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, EagerTasks] = WeakKeyDictionary()
+
+
+def _ready_of(loop: asyncio.AbstractEventLoop) -> EagerTasks:
+    tasks = _tasks.get(loop)
+    if tasks is None:
+        tasks = _tasks[loop] = EagerTasks(loop)
+    return tasks
+
+
+def eager_tasks() -> EagerTasks:
+    """The tasks that stand ready on the running event loop."""
+    return _ready_of(asyncio.get_running_loop())

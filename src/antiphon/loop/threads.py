@@ -1,0 +1,100 @@
+"""Worker threads for handlers that are plain functions.
+
+They are daemons: a handler that never returns must not keep a stopping server from ending. Their number
+is bounded; calls beyond it wait in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from antiphon.loop.mailbox import mailbox_of
+
+T = TypeVar("T")
+
+
+class WorkerThreads:
+    """A bounded pool of daemon threads that grows on demand.
+
+    Args:
+        most: Threads at most.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._calls: SimpleQueue[_Call] = SimpleQueue()
+        self._threads = 0
+        self._free = 0
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<WorkerThreads {self._threads} of {self._most}, {self._free} free>"
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        """Call a function in a worker thread, with the caller's context variables.
+
+        Returns and raises what the function does.
+        """
+        call = _Call(function, args)
+        with self._lock:
+            if self._free:
+                self._free -= 1
+            elif self._threads < self._most:
+                self._threads += 1
+                threading.Thread(target=self._work, name="antiphon worker", daemon=True).start()
+        self._calls.put(call)
+        result: T = await call.result
+        return result
+
+    def _work(self) -> None:
+        while True:
+            self._calls.get().make()
+            with self._lock:
+                self._free += 1
+
+
+class _Call:
+    """One call on its way to a worker thread and back."""
+
+    __slots__ = ("_args", "_context", "_function", "_mailbox", "result")
+
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self._function = function
+        self._args = args
+        self._context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        self._mailbox = mailbox_of(loop)
+        self.result: asyncio.Future[Any] = loop.create_future()
+
+    def make(self) -> None:
+        try:
+            value = self._context.run(self._function, *self._args)
+        # Whatever the function raises belongs to whoever awaits the call.
+        except BaseException as error:
+            self._hand_back(_fail, error)
+        else:
+            self._hand_back(_succeed, value)
+
+    def _hand_back(self, how: Callable[[asyncio.Future[Any], Any], None], what: Any) -> None:
+        try:
+            self._mailbox.post(how, self.result, what)
+        except RuntimeError:
+            """The loop has ended; nobody waits for this any more."""
+
+
+def _succeed(result: asyncio.Future[Any], value: Any) -> None:
+    if not result.done():
+        result.set_result(value)
+
+
+def _fail(result: asyncio.Future[Any], error: BaseException) -> None:
+    if isinstance(error, StopIteration):
+        # A future refuses StopIteration: it would end whatever generator awaits it.
+        error = RuntimeError("a plain function raised StopIteration")
+    if not result.done():
+        result.set_exception(error)
