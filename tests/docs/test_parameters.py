@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 from antiphon import Antiphon, WebSocket
 from antiphon.errors import BindingError, ConfigurationError
@@ -180,3 +181,19 @@ async def test_a_message_by_another_name() -> None:
 
     async with TestClient(app) as client:
         assert await refusal(client, "/") == (400, b"text: this query parameter is required")
+
+
+def test_what_is_made_for_the_application_has_no_connection() -> None:
+    """A factory with scope="app" that asks for the request fails when its user is registered."""
+    app = Antiphon()
+
+    class Thing: ...
+
+    def make(request: Request) -> Thing:
+        return Thing()
+
+    app.provide(Thing, make, scope="app")
+    with pytest.raises(BindingError):
+
+        @app.get("/")
+        def index(thing: Thing) -> None: ...
