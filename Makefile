@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format types system-packages clean
+.PHONY: help setup demo test lint format types bench system-packages clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -39,6 +39,9 @@ format: setup ## Format the code and apply the safe fixes
 
 types: setup ## Check the types
 	@$(BIN)/mypy --strict src
+
+bench: setup ## Measure servers beside each other (ARGS="--only echo --quick", ARGS=--help)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 system-packages:
 	@scripts/system-packages

@@ -1,0 +1,141 @@
+"""The rounds: each workload, each round, each server in turn; the order turns round every time.
+
+A server is started anew for each measurement, so that none profits or suffers from what it did before,
+and those that are compared run within minutes of each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from benchmarks.harness.environments import Place
+from benchmarks.harness.peers import Peer
+from benchmarks.harness.processes import Failed, Processors, load, server
+from benchmarks.harness.results import Row, Sample, Table
+from benchmarks.harness.workloads import LATENCY, WORKLOADS, Workload
+
+#: Who says what "half the saturating load" is in the latency workload: the first that is measured.
+YARDSTICKS = ("aiohttp", "antiphon-view", "antiphon-event", "raw-uvloop")
+
+#: Rounds that a server may fail before it is left out of a workload.
+PATIENCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to measure.
+
+    Attributes:
+        rounds: How often.
+        seconds: The measured window.
+        warmup: What goes before it.
+        quick: Whether workloads are smaller.
+        rate: Messages for each second in the latency workload; None: half of what a yardstick can.
+        processors: Where the programs run.
+    """
+
+    rounds: int
+    seconds: float
+    warmup: float
+    quick: bool
+    rate: float | None
+    processors: Processors
+
+
+Tell = Callable[[str], None]
+
+
+class Measuring:
+    """Measures servers at workloads.
+
+    Args:
+        settings: How.
+        places: Where the programs of each environment are.
+        tls: Whether the load generator speaks TLS; otherwise why not.
+        tell: Is told how far it is.
+    """
+
+    def __init__(self, settings: Settings, places: dict[str, Place], tls: str | None, tell: Tell) -> None:
+        self._settings = settings
+        self._places = places
+        self._no_tls = tls
+        self._tell = tell
+
+    def measure(self, workload: Workload, peers: list[Peer]) -> Table:
+        """Measure servers at one workload, in interleaved rounds."""
+        able = [peer for peer in peers if workload.kind in peer.kinds]
+        table = Table(workload.name, workload.title, workload.unit)
+        table.rows = [Row(peer.name, peer.label, peer.style, peer.role) for peer in able]
+        if not able:
+            return table
+        workload, table.note = self._with_rate(workload, able)
+        rounds = self._settings.rounds
+        failures = dict.fromkeys((peer.name for peer in able), 0)
+        pairs = list(zip(able, table.rows, strict=True))
+        for number in range(rounds):
+            for peer, row in pairs if number % 2 == 0 else reversed(pairs):
+                if failures[peer.name] >= PATIENCE:
+                    continue
+                head = f"{workload.name}, round {number + 1} of {rounds}: {peer.name}"
+                try:
+                    sample = self.once(workload, peer)
+                except Failed as failure:
+                    failures[peer.name] += 1
+                    row.failed = str(failure)
+                    self._tell(f"{head}: {failure}")
+                else:
+                    row.samples.append(sample)
+                    self._tell(f"{head}: {_summary(sample, workload)}")
+        return table
+
+    def once(self, workload: Workload, peer: Peer) -> Sample:
+        """Start a server, measure it, stop it.
+
+        Raises:
+            Failed: It cannot be measured; the text says why.
+        """
+        place = self._places[peer.environment]
+        missing = [place.missing[name] for name in peer.packages if name in place.missing]
+        if place.problem or missing:
+            raise Failed(f"not installed: {place.problem or missing[0]}")
+        if workload.kind == "tls" and self._no_tls:
+            raise Failed(self._no_tls)
+        settings = self._settings
+        arguments = workload.arguments(quick=settings.quick)
+        arguments += ["--warmup", str(settings.warmup), "--seconds", str(settings.seconds)]
+        with server(peer, workload, place, settings.processors) as running:
+            measured = load(peer, workload, running, settings.processors, arguments)
+        if not measured["messages"]:
+            raise Failed("nothing came back")
+        if workload.kind == "deflate" and not measured["compressed"]:
+            raise Failed("it agreed on permessage-deflate and compressed nothing")
+        return Sample.of(measured)
+
+    def _with_rate(self, workload: Workload, peers: list[Peer]) -> tuple[Workload, str]:
+        """The latency workload, with a rate; any other as it is."""
+        if workload.name != LATENCY:
+            return workload, ""
+        rate, note = self._settings.rate, ""
+        names = {peer.name: peer for peer in peers}
+        for peer in (names[name] for name in YARDSTICKS if name in names):
+            if rate:
+                break
+            try:
+                rate = self.once(WORKLOADS[0], peer).per_second / 2
+                note = f", half of what {peer.name} can"
+            except Failed as failure:
+                self._tell(f"{workload.name}: no rate from {peer.name}: {failure}")
+        rate = float(f"{rate or 5000:.2g}")
+        note = f"{rate:.0f} messages per second in all{note}"
+        self._tell(f"{workload.name}: {note}")
+        return replace(workload, options={**workload.options, "rate": str(rate)}), note
+
+
+def _summary(sample: Sample, workload: Workload) -> str:
+    text = f"{sample.cpu_us:.3g} us of CPU for each {workload.unit}, {sample.per_second:,.0f} per second"
+    if sample.connection_kib is not None:
+        text += f", {sample.connection_kib:.1f} KiB for each connection"
+    elif sample.p99_us:
+        text += f", p99 {sample.p99_us:,.0f} us"
+    return text

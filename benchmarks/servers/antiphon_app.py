@@ -1,0 +1,49 @@
+"""Antiphon, run by ``antiphon run``.
+
+Handler styles: ``/event``: ``async def`` for each message; ``/view``: a coroutine for each connection;
+``/thread``: a plain function, in a worker thread. Fan-out: a channel.
+"""
+
+import os
+
+from publications import publications
+
+from antiphon import Antiphon, WebSocket
+from antiphon.wire import Deflate
+
+app = Antiphon(
+    compression=Deflate() if "BENCH_DEFLATE" in os.environ else None,
+)
+
+event = app.events("/event")
+thread = app.events("/thread")
+subscribe = app.events("/subscribe")
+publish = app.events("/publish")
+
+
+@event.on("message")
+async def echo(ws: WebSocket, message: str):
+    await ws.send(message)
+
+
+@app.websocket("/view")
+async def view(ws: WebSocket):
+    async for message in ws:
+        await ws.send(message)
+
+
+@thread.on("message")
+def echo_in_thread(ws: WebSocket, message: str):
+    return message
+
+
+@subscribe.on("connect")
+async def subscribed(ws: WebSocket):
+    await ws.subscribe("news")
+
+
+@publish.on("message")
+async def published(ws: WebSocket, message: str):
+    channel = app.channel("news")
+    for publication in publications(message):
+        await channel.publish(publication)
