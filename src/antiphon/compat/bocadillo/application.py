@@ -15,7 +15,7 @@ from antiphon.app import Antiphon
 from antiphon.app.binding import Provider
 from antiphon.app.http import route
 from antiphon.compat.bocadillo.providers import DECLARED
-from antiphon.compat.bocadillo.response import answering, new_response
+from antiphon.compat.bocadillo.response import answering, new_response, the_request
 from antiphon.compat.bocadillo.view import RouteOptions, View
 from antiphon.compat.paths import to_path
 
@@ -34,6 +34,7 @@ class App(Antiphon):
         super().__init__(lifespan=self._bound, **options)
         self.name = name
         self.providers.outer = DECLARED
+        self.providers.add("req", Provider(factory=the_request))
         self.providers.add("res", Provider(factory=new_response))
         self._bind_later: list[Callable[[], object]] = []
 

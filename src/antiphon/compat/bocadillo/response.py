@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial, wraps
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.responses import Response as HTTPResponse
 
@@ -41,6 +42,11 @@ class Response:
         if self.json is not _NOTHING:
             return JSONResponse(self.json, self.status_code, self.headers)
         return PlainTextResponse(self.text or "", self.status_code, self.headers)
+
+
+async def the_request(request: Request) -> Request:
+    """What the parameter ``req`` of a view is given."""
+    return request
 
 
 async def new_response() -> Response:
