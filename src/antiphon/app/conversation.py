@@ -15,10 +15,11 @@ from typing import Any, Literal, Protocol
 from starlette.exceptions import HTTPException, WebSocketException
 
 from antiphon.app.binding import Plan, Session, is_async
+from antiphon.app.outcome import stray
 from antiphon.codec import Decoder, encode
 from antiphon.connection import Phase, Prepared, WebSocket
 from antiphon.errors import WebSocketDisconnect
-from antiphon.loop import EagerTasks, eager_tasks
+from antiphon.loop import EagerTasks, eager_tasks, harmless
 
 logger = logging.getLogger("antiphon")
 
@@ -81,6 +82,9 @@ class Conversation:
         host: Whose handlers they are.
         ws: The connection.
         session: What was made for it.
+
+    Attributes:
+        failure: What a handler raised and nobody caught, for the server that waits for the end.
     """
 
     __slots__ = (
@@ -94,6 +98,7 @@ class Conversation:
         "_session",
         "_worker",
         "_ws",
+        "failure",
     )
 
     def __init__(self, host: Host, ws: WebSocket, session: Session) -> None:
@@ -107,6 +112,7 @@ class Conversation:
         self._worker: asyncio.Task[None] | None = None
         self._eager: EagerTasks = eager_tasks()
         self._over: asyncio.Future[None] | None = None
+        self.failure: Exception | None = None
         ws.messages_received = self._messages_received
         ws.when_lost(self._connection_lost)
 
@@ -192,6 +198,8 @@ class Conversation:
                 value = await call(ws, decode(message))
                 if value is not None:
                     await self._reply(value)
+            except asyncio.CancelledError as cancelled:
+                await self._failed(stray(cancelled))
             except Exception as error:
                 await self._failed(error)
 
@@ -227,8 +235,8 @@ class Conversation:
                     answer = encode(value)
                     ws.call_soon(ws.write_nowait, Prepared((answer,)))
                     answered += len(answer)
-            except Exception as error:
-                return number, error
+            except BaseException as error:
+                return number, harmless(error)
             if answered > ENOUGH:
                 return number, None
         return len(messages), None
@@ -238,17 +246,14 @@ class Conversation:
         begun, self._begun = self._begun, False
         if begun:
             await self._run("close")
-        broken: Exception | None = None
         try:
             await self._session.close()
         except Exception as error:
-            broken = error
+            self._tell(error)
         self._finished = True
         self._host.finished(self)
         if self._over is not None and not self._over.done():
-            self._over.set_result(None) if broken is None else self._over.set_exception(broken)
-        elif broken is not None:
-            self._host.failed(self._ws, broken)
+            self._over.set_result(None)
 
     async def _run(self, event: Event, subject: Any = None) -> bool:
         """Run the handler of an event, if there is one; False when it failed."""
@@ -259,6 +264,8 @@ class Conversation:
             value = await self._call(handler, self._calls[event], subject)
             if value is not None:
                 await self._reply(value)
+        except asyncio.CancelledError as cancelled:
+            return await self._failed(stray(cancelled))
         except Exception as error:
             return await self._failed(error)
         return True
@@ -293,5 +300,12 @@ class Conversation:
     def _conclude(self, error: Exception) -> bool:
         if self._host.conclude(self._ws, error):
             return True
-        self._host.failed(self._ws, error)
+        self._tell(error)
         return False
+
+    def _tell(self, error: Exception) -> None:
+        self._host.failed(self._ws, error)
+        if self.failure is None and not self._ws.outlives_application:
+            self.failure = error
+        else:
+            logger.error("a handler of %r failed", self._ws, exc_info=error)

@@ -179,7 +179,6 @@ class Endpoint(ABC):
     def failed(self, ws: WebSocket, error: Exception) -> None:
         """Tell of an exception that nobody caught."""
         self.services.observer(HandlerFailed(self.path, ws.id, error))
-        logger.error("a handler of %r failed", ws, exc_info=error)
 
     async def settle(self, timeout: float) -> None:
         """See what still runs for connections that are over to its end, within a time in seconds."""

@@ -89,6 +89,8 @@ class EventEndpoint(Endpoint):
             await conversation.start()
             if not ws.outlives_application:
                 await conversation.over()
+                if conversation.failure is not None:
+                    raise conversation.failure
         except asyncio.CancelledError:
             leave(ws)
             await conversation.abandon()
@@ -103,8 +105,9 @@ class EventEndpoint(Endpoint):
         talking = [asyncio.ensure_future(each.over()) for each in self._conversations]
         if talking:
             await asyncio.wait(talking, timeout=timeout)
-        for conversation in tuple(self._conversations):
-            await asyncio.wait([asyncio.ensure_future(conversation.abandon())], timeout=GIVE_UP)
+        stopping = [asyncio.ensure_future(each.abandon()) for each in self._conversations]
+        if stopping:
+            await asyncio.wait(stopping, timeout=GIVE_UP)
 
     @property
     def accepts_in_time(self) -> bool:

@@ -2,7 +2,7 @@
 
 from antiphon.loop.eager import EagerTasks, eager_tasks
 from antiphon.loop.mailbox import Mailbox, mailbox_of
-from antiphon.loop.threads import WorkerThreads
+from antiphon.loop.threads import WorkerThreads, harmless
 from antiphon.loop.tick import Tick, tick_of
 from antiphon.loop.wheel import Wheel, wheel_of
 
@@ -13,6 +13,7 @@ __all__ = [
     "Wheel",
     "WorkerThreads",
     "eager_tasks",
+    "harmless",
     "mailbox_of",
     "tick_of",
     "wheel_of",

@@ -97,4 +97,17 @@ def _fail(result: asyncio.Future[Any], error: BaseException) -> None:
         # A future refuses StopIteration: it would end whatever generator awaits it.
         error = RuntimeError("a plain function raised StopIteration")
     if not result.done():
-        result.set_exception(error)
+        result.set_exception(harmless(error))
+
+
+def harmless(error: BaseException) -> Exception:
+    """An exception of a plain function as one that ends no more than what awaits it.
+
+    ``sys.exit`` in a thread ends that thread; in a task it would end the event loop, and with it
+    everybody's connections.
+    """
+    if isinstance(error, Exception):
+        return error
+    tamed = RuntimeError(f"a plain function raised {type(error).__name__}")
+    tamed.__cause__ = error
+    return tamed

@@ -49,6 +49,7 @@ class TestWebSocket:
         self._connected: Link | None = None
         self._received = 0
         self._over = False
+        self._told = False
 
     def __repr__(self) -> str:
         link = self._connected
@@ -218,7 +219,8 @@ class TestWebSocket:
 
         Raises:
             TimeoutError: It does not in time.
-            Exception: What the application raised, if that is wanted.
+            Exception: What the application raised, if that is wanted; leaving the block does not raise it
+                again.
         """
         await self._end(self._link, timeout)
 
@@ -283,5 +285,6 @@ class TestWebSocket:
             link.task.cancel()
             raise TimeoutError(f"waited {wait:g} s for the application to end its work on {self!r}")
         failure = None if link.task.cancelled() else link.task.exception()
-        if failure is not None and self._raise:
+        if failure is not None and self._raise and not self._told:
+            self._told = True
             raise failure
