@@ -340,6 +340,28 @@ class TestClose:
             await asyncio.wait_for(gone.wait(), 5)
         assert runs == ["close"]
 
+    async def test_in_a_plain_message_handler(self, app: Robyn, endpoint: WebSocket) -> None:
+        """After ``close()`` in a worker thread messages that wait already are not handled any more."""
+        runs: list[str] = []
+        go = threading.Event()
+
+        @endpoint.on("connect")
+        def connect() -> None:
+            assert go.wait(10)
+
+        @endpoint.on("message")
+        def message(ws: Any, msg: str) -> None:
+            runs.append(msg)
+            ws.close()
+
+        async with serving(app) as address, ws(address, "/ws") as client:
+            for number in range(5):
+                await client.send(str(number))
+            await (await client.ping())
+            go.set()
+            assert await ended(client) == (1000, "")
+        assert runs == ["0"]
+
     async def test_churn(self, app: Robyn, endpoint: WebSocket) -> None:
         """Connections that came and went leave nothing behind."""
         left = asyncio.Semaphore(0)

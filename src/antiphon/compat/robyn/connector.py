@@ -42,6 +42,11 @@ class WebSocketConnector(WebSocket):
                 self._params[name] = str(value)
         return self._params
 
+    @property
+    def closed_here(self) -> bool:
+        """Whether it was this side that closed, which counts from the call of ``close`` in any thread."""
+        return self._leaving or super().closed_here
+
     async def async_broadcast(self, message: Any, *, exclude: Any = None) -> None:
         """Send to every connection of this endpoint, this one included.
 
