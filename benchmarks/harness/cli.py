@@ -14,12 +14,14 @@ from benchmarks.harness.goals import judge
 from benchmarks.harness.machine import machine, versions
 from benchmarks.harness.measuring import Measuring, Settings
 from benchmarks.harness.paths import RESULTS
-from benchmarks.harness.peers import PEERS, Peer
+from benchmarks.harness.peers import OURS_AND_LIMITS, Peer
 from benchmarks.harness.processes import Processors, raise_file_limit
 from benchmarks.harness.results import Results
+from benchmarks.harness.rivals import RIVALS
 from benchmarks.harness.workloads import WORKLOADS, matches
 
 NAME = "results"
+PEERS = (*OURS_AND_LIMITS, *RIVALS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,8 +15,9 @@ OUR_PROTOCOL = "antiphon.server:WebSocketProtocol"
 UVICORN_TLS = ("--ssl-keyfile", "{key}", "--ssl-certfile", "{cert}")
 
 
-def _kinds(*kinds: Kind) -> frozenset[Kind]:
-    return frozenset(kinds)
+def kinds(*names: Kind) -> frozenset[Kind]:
+    """What a server can do."""
+    return frozenset(names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,10 @@ class Peer:
         role: Ours, a limit to compare with, or a peer.
         echo: Path of its echo.
         subscribe: Path of its subscribers.
+        publish: Path of the publisher.
         raw: It speaks no WebSocket: bytes come back; frames come without a handshake.
         socketio: Messages are Socket.IO's.
-        tls: What its command needs for TLS, where the environment does not say it.
+        tls_command: Its command with TLS, where the environment does not say it.
         env: Environment variables.
         packages: Distributions whose versions matter.
     """
@@ -49,16 +51,17 @@ class Peer:
     role: Role = "peer"
     echo: str = "/echo"
     subscribe: str = "/subscribe"
+    publish: str = "/publish"
     raw: bool = False
     socketio: bool = False
-    tls: tuple[str, ...] = ()
+    tls_command: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
 
     def arguments(self, workload: Workload) -> list[str]:
         """What the load generator must know of it."""
         path = self.subscribe if workload.kind in ("fanout", "deflate") else self.echo
-        arguments = ["--path", path]
+        arguments = ["--path", path, "--publish-path", self.publish]
         if self.raw:
             arguments.append("--raw")
         if self.socketio:
@@ -66,34 +69,30 @@ class Peer:
         return arguments
 
 
-def _antiphon(name: str, label: str, style: str, path: str, kinds: frozenset[Kind]) -> Peer:
-    command = ("{bin}/antiphon", "run", "antiphon_app:app", "--port", "{port}", "--log-level", "warning")
+def _antiphon(
+    name: str, label: str, style: str, path: str, able: frozenset[Kind], app: str = "antiphon_app:app"
+) -> Peer:
+    command = ("{bin}/antiphon", "run", app, "--port", "{port}", "--log-level", "warning")
     return Peer(
         f"antiphon-{name}",
         f"**Antiphon**, {label}",
         style,
         "ours",
         command,
-        kinds,
+        able,
         role="ours",
         echo=path,
+        # The same application and protocol class; `antiphon run` leaves TLS to uvicorn's own command.
+        tls_command=("{bin}/uvicorn", app, *command[3:], "--ws", OUR_PROTOCOL, *UVICORN_TLS),
         packages=("antiphon", "uvicorn", "uvloop", "httptools", "websockets", "starlette"),
     )
 
 
-def _uvicorn(app: str, ws: str, kinds: frozenset[Kind], name: str = "", **env: str) -> Peer:
+def uvicorn(app: str, ws: str, able: frozenset[Kind], name: str = "", **env: str) -> Peer:
     """An ASGI application on uvicorn, with one of its WebSocket implementations."""
     package = app.lower()
-    command = (
-        "{bin}/uvicorn",
-        f"{package}_app:app",
-        "--port",
-        "{port}",
-        "--log-level",
-        "warning",
-        "--ws",
-        ws,
-    )
+    options = ("--port", "{port}", "--log-level", "warning", "--ws", ws)
+    command = ("{bin}/uvicorn", f"{package}_app:app", *options)
     implementation = "wsproto" if ws == "wsproto" else "websockets"
     return Peer(
         f"{package}-{name or ws}",
@@ -101,25 +100,22 @@ def _uvicorn(app: str, ws: str, kinds: frozenset[Kind], name: str = "", **env: s
         "coroutine view",
         "peers",
         command,
-        kinds,
-        tls=UVICORN_TLS,
+        able,
+        tls_command=(*command, *UVICORN_TLS),
         env=env,
         packages=(package, "uvicorn", "uvloop", implementation),
     )
 
 
-def _script(name: str, label: str, style: str, kinds: frozenset[Kind], *packages: str) -> Peer:
-    """A server that its own file starts, and that finds its certificate in the environment."""
-    command = ("{python}", f"{name.replace('-', '_')}_app.py", "{port}")
-    return Peer(name, label, style, "peers", command, kinds, packages=packages)
-
-
 _OURS = (
     _antiphon("event", "event handler", "async def for each message", "/event", ALL),
     _antiphon(
-        "view", "coroutine view", "coroutine for each connection", "/view", _kinds("echo", "open", "tls")
+        "view", "coroutine view", "coroutine for each connection", "/view", kinds("echo", "open", "tls")
     ),
-    _antiphon("thread", "plain def handler", "def, in a worker thread", "/thread", _kinds("echo")),
+    _antiphon("thread", "plain def handler", "def, in a worker thread", "/thread", kinds("echo")),
+    _antiphon(
+        "inline", "inline handler", "def, on the event loop", "/echo", kinds("echo"), "antiphon_inline:app"
+    ),
 )
 
 _LIMITS = (
@@ -129,7 +125,7 @@ _LIMITS = (
         "one write() for each read()",
         "c",
         ("{build}/c_server", "{port}", "echo", "{template}"),
-        _kinds("echo"),
+        kinds("echo"),
         role="limit",
         raw=True,
     ),
@@ -139,7 +135,7 @@ _LIMITS = (
         "one write() for each publication",
         "c",
         ("{build}/c_server", "{port}", "each", "{template}"),
-        _kinds("fanout"),
+        kinds("fanout"),
         role="limit",
         raw=True,
     ),
@@ -149,7 +145,7 @@ _LIMITS = (
         "one write() for each burst",
         "c",
         ("{build}/c_server", "{port}", "batched", "{template}"),
-        _kinds("fanout"),
+        kinds("fanout"),
         role="limit",
         raw=True,
     ),
@@ -159,7 +155,7 @@ _LIMITS = (
         "asyncio.Protocol",
         "peers",
         ("{python}", "raw_uvloop.py", "{port}"),
-        _kinds("echo", "tls"),
+        kinds("echo", "tls"),
         role="limit",
         raw=True,
         packages=("uvloop",),
@@ -170,7 +166,7 @@ _LIMITS = (
         "asyncio.Protocol",
         "peers",
         ("{python}", "raw_uvloop.py", "{port}", "aiofastnet"),
-        _kinds("echo", "tls"),
+        kinds("echo", "tls"),
         role="limit",
         raw=True,
         packages=("uvloop", "aiofastnet"),
@@ -179,16 +175,8 @@ _LIMITS = (
 
 # Ours without a change to the application: from the source tree, in the environment of the peers.
 _FASTAPI_ON_OURS = replace(
-    _uvicorn("FastAPI", OUR_PROTOCOL, ALL, name="antiphon", PYTHONPATH="{source}"), role="ours"
+    uvicorn("FastAPI", OUR_PROTOCOL, ALL, name="antiphon", PYTHONPATH="{source}"), role="ours"
 )
 
-_PEERS = (
-    _uvicorn("FastAPI", "websockets", ALL),
-    _uvicorn("FastAPI", "websockets-sansio", ALL),
-    _uvicorn("FastAPI", "wsproto", _kinds("echo", "open")),
-    _script("aiohttp", "aiohttp", "coroutine view", ALL, "aiohttp", "uvloop"),
-    _script("websockets", "websockets (asyncio, on uvloop)", "coroutine view", ALL, "websockets", "uvloop"),
-    _script("picows", "picows", "callback", _kinds("echo", "fanout", "tls", "open"), "picows", "uvloop"),
-)
-
-PEERS: tuple[Peer, ...] = (*_OURS, *_LIMITS, _FASTAPI_ON_OURS, *_PEERS)
+#: Ours, and what to compare with that speaks no WebSocket; `rivals` has the others.
+OURS_AND_LIMITS: tuple[Peer, ...] = (*_OURS, _FASTAPI_ON_OURS, *_LIMITS)

@@ -100,11 +100,11 @@ def server(peer: Peer, workload: Workload, place: Place, processors: Processors)
         "cert": str(CERT),
         "key": str(KEY),
     }
-    command = [part.format_map(values) for part in peer.command]
+    parts = peer.tls_command if workload.kind == "tls" and peer.tls_command else peer.command
+    command = [part.format_map(values) for part in parts]
     env = {**os.environ, "BENCH_TEMPLATE": str(SERVERS / workload.template)}
     env |= {name: value.format_map(values) for name, value in peer.env.items()}
     if workload.kind == "tls":
-        command += [part.format_map(values) for part in peer.tls]
         env |= {"BENCH_CERT": str(CERT), "BENCH_KEY": str(KEY)}
     if workload.kind == "deflate":
         env["BENCH_DEFLATE"] = "1"
