@@ -150,6 +150,8 @@ class Endpoint(ABC):
         ws.make_subscriptions = partial(RawSubscriptions, ws, services.hub)
         ws.on_open = partial(self._opened, ws)
         ws.on_overflow = partial(self._overflowed, ws)
+        # First of all that wants to know: a ``close`` handler does not find it among the connections.
+        ws.when_lost(partial(self._ended, ws))
         ws.ahead = services.hub
         transport.attach(ws)
         overdue = self._call_when_overdue(ws)
@@ -216,11 +218,11 @@ class Endpoint(ABC):
         # What was broadcast before it came is not for it.
         self.services.hub.flush()
         self._connections[ws.id] = ws
-        ws.when_lost(partial(self._ended, ws))
         self.services.observer(ConnectionOpened(self.path, ws.id))
 
     def _ended(self, ws: WebSocket) -> None:
-        self._connections.pop(ws.id, None)
+        if self._connections.pop(ws.id, None) is None:
+            return
         code, reason = ws.close_code or 1006, ws.close_reason
         self.services.observer(ConnectionEnded(self.path, ws.id, code, reason))
 

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException, WebSocketException
 
 from antiphon.codec import WrongKind, encode_json
 from antiphon.connection import Phase, WebSocket
-from antiphon.errors import InvalidMessage, InvalidParameter, WebSocketDisconnect
+from antiphon.errors import InvalidChannel, InvalidMessage, InvalidParameter, WebSocketDisconnect
 from antiphon.wire import CloseCode, is_valid_code
 
 logger = logging.getLogger("antiphon")
@@ -30,7 +30,7 @@ def conclude(ws: WebSocket, error: BaseException) -> bool:
         # Another connection's disconnect, which the handler let through, is not this one's end.
         case WebSocketDisconnect() if ws.closed:
             return ws.catches(error.code)
-        case InvalidParameter():
+        case InvalidParameter() | InvalidChannel():
             _end(ws, 400, 1008, str(error))
         case WrongKind():
             _end(ws, 400, 1003, str(error))
