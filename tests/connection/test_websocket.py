@@ -803,14 +803,16 @@ class TestReceiving:
         assert got == ["a", b"b", []]
 
     async def test_events(self, app: Antiphon, client: TestClient) -> None:
-        """Raw ASGI events in both directions; the end is an event, never an exception."""
+        """Raw ASGI events in both directions; the end is an event, and a loop that overlooks it ends."""
         events = []
 
         @app.websocket("/")
         async def view(ws: WebSocket) -> None:
             await ws.send_event({"type": "websocket.accept", "headers": [(b"x", b"y")]})
-            for _ in range(4):
+            for _ in range(3):
                 events.append(await ws.receive_event())
+            with pytest.raises(RuntimeError, match="disconnected"):
+                await ws.receive_event()
             with pytest.raises(ValueError, match="no event that can be sent"):
                 await ws.send_event({"type": "http.response.start"})
 
@@ -823,7 +825,6 @@ class TestReceiving:
         assert events == [
             {"type": "websocket.receive", "text": "a"},
             {"type": "websocket.receive", "bytes": b"b"},
-            end,
             end,
         ]
 

@@ -88,9 +88,11 @@ class Conversation:
     """
 
     __slots__ = (
+        "_begins",
         "_begun",
         "_busy",
         "_calls",
+        "_decode",
         "_eager",
         "_finished",
         "_host",
@@ -108,6 +110,8 @@ class Conversation:
         self._calls: dict[Event, Call] = {}
         self._begun = False
         self._finished = False
+        self._begins = False
+        self._decode: Decoder = _undecoded
         self._busy = True
         self._worker: asyncio.Task[None] | None = None
         self._eager: EagerTasks = eager_tasks()
@@ -131,6 +135,9 @@ class Conversation:
             self._conclude(error)
         else:
             self._begun = True
+            on_message = self._host.handlers.get("message")
+            if on_message is not None and on_message.is_async:
+                self._begins, self._decode = True, on_message.decode
             succeeded = await self._run("connect")
             if ws.phase is Phase.CONNECTING:
                 ws.open() if succeeded else ws.refuse(500)
@@ -156,9 +163,16 @@ class Conversation:
         await self._finish()
 
     def _messages_received(self, messages: Sequence[str | bytes]) -> None:
-        self._ws.inbox.put(messages)
-        if not self._busy:
-            self._start(self._work())
+        if self._busy or len(messages) > 1 or not self._begins:
+            self._ws.inbox.put(messages)
+            if not self._busy:
+                self._start(self._work())
+            return
+        # The common case: one message, a coroutine handler, and nothing else at work.
+        self._busy = True
+        task = self._eager.start(self._handle_one(messages[0]))
+        if self._busy:
+            self._worker = task
 
     def _connection_lost(self) -> None:
         if not self._busy:
@@ -182,6 +196,23 @@ class Conversation:
         else:
             self._busy = False
         self._worker = None
+
+    async def _handle_one(self, message: str | bytes) -> None:
+        ws = self._ws
+        ws.answering = True
+        try:
+            value = await self._calls["message"](ws, self._decode(message))
+            if value is not None:
+                await self._reply(value)
+        except asyncio.CancelledError as cancelled:
+            await self._failed(stray(cancelled))
+        except Exception as error:
+            await self._failed(error)
+        if ws.inbox.waiting or ws.ended:
+            await self._work()
+        else:
+            self._busy = False
+            self._worker = None
 
     async def _handle_waiting(self, handler: Handler, call: Call) -> None:
         ws, inbox, decode = self._ws, self._ws.inbox, handler.decode
@@ -309,3 +340,7 @@ class Conversation:
             self.failure = error
         else:
             logger.error("a handler of %r failed", self._ws, exc_info=error)
+
+
+def _undecoded(message: str | bytes) -> str | bytes:
+    return message

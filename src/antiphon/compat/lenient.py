@@ -6,16 +6,12 @@ clients and rely on it. What is wrong on this side stays an error: using a conne
 
 from __future__ import annotations
 
-from typing import Any
-
 from antiphon.connection import WebSocket
 from antiphon.errors import WebSocketDisconnect
 
 
 class LenientWebSocket(WebSocket):
     """A WebSocket that drops what it is given to send once its peer has gone."""
-
-    _told_of_end = False
 
     async def write(self, message: str | bytes) -> None:
         """Send a message, or drop it when the peer has gone.
@@ -39,15 +35,3 @@ class LenientWebSocket(WebSocket):
         """
         if self.closed_here or not self.closed:
             await super().close(code, reason or "")
-
-    async def receive_event(self) -> dict[str, Any]:
-        """Receive the next message as a raw ASGI event, and in the end, once, the disconnect.
-
-        Raises:
-            RuntimeError: The disconnect was received before.
-        """
-        if self._told_of_end:
-            raise RuntimeError("this WebSocket is disconnected, as the event received before this says")
-        event = await super().receive_event()
-        self._told_of_end = event["type"] == "websocket.disconnect"
-        return event

@@ -14,10 +14,19 @@ from antiphon.errors import WebSocketDisconnect
 
 
 async def receive_event(connection: Connection) -> dict[str, Any]:
-    """Wait for the next message or the end, as an ASGI event."""
+    """Wait for the next message or the end, as an ASGI event.
+
+    Raises:
+        RuntimeError: The end was received before: a loop that does not see it must not run for ever.
+    """
     try:
         message = await connection.next_message()
     except WebSocketDisconnect as gone:
+        if connection.end_received:
+            raise RuntimeError(
+                "this WebSocket is disconnected, as the event received before this says"
+            ) from None
+        connection.end_received = True
         return {"type": "websocket.disconnect", "code": gone.code, "reason": gone.reason}
     kind = "text" if isinstance(message, str) else "bytes"
     return {"type": "websocket.receive", kind: message}

@@ -60,6 +60,7 @@ class Connection:
         id: A text that no other connection has.
         inbox: Messages that arrived and wait.
         messages_received: Who takes the messages from the transport; the inbox, unless an endpoint does.
+        end_received: Whether the handler got the event that says so, when it reads raw events.
         answering: Whether the next message sent is likely the answer to the last one taken.
         on_open: Called when the handshake is accepted.
         on_overflow: Called with the waiting bytes when this peer reads too slowly and is disconnected.
@@ -80,6 +81,7 @@ class Connection:
         self._phase = Phase.CONNECTING
         self._closed_here = False
         self.answering = False
+        self.end_received = False
         self._close_code: int | None = None
         self._close_reason = ""
         self._when_lost: list[Callable[[], None]] = []

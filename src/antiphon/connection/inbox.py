@@ -76,7 +76,7 @@ class Inbox:
 
     def wake(self) -> None:
         """Let the waiting reader look again."""
-        waiter = self._waiter
+        waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
@@ -87,18 +87,15 @@ class Inbox:
             self.paused = False
             self._source.resume_reading()
 
-    async def wait(self) -> None:
-        """Wait until ``put`` or ``wake`` is called.
+    def wait(self) -> asyncio.Future[None]:
+        """What to wait for until ``put`` or ``wake`` is called.
 
         Raises:
             RuntimeError: Somebody else waits already; two readers would tear the order apart.
         """
-        if self._waiter is not None:
+        if self._waiter is not None and not self._waiter.done():
             raise RuntimeError(
                 "two tasks receive from one WebSocket at the same time; receive in one and hand on"
             )
         self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter

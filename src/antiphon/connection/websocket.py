@@ -169,15 +169,16 @@ class WebSocket(HTTPConnection, Connection):
 
     async def __anext__(self) -> Any:
         inbox = self.inbox
-        if inbox.waiting:
-            self.answering = True
-            return self._options.decode(inbox.pop())
         try:
-            return self._options.decode(await self.next_message())
+            while not inbox.waiting:
+                self.use()
+                await inbox.wait()
         except WebSocketDisconnect as gone:
             if self.catches(gone.code):
                 raise StopAsyncIteration from None
             raise
+        self.answering = True
+        return self._options.decode(inbox.pop())
 
     # --- Sending -------------------------------------------------------------------------------------
 

@@ -23,42 +23,47 @@ from weakref import WeakKeyDictionary
 
 
 class Ready:
-    """A task that stands ready, and the future that it waits for meanwhile."""
+    """A task that stands ready, and the future that it waits for meanwhile.
+
+    Attributes:
+        task: The task.
+        context: Its context.
+        run: The context's ``run``.
+        pristine: What the context was like at first.
+        usable: Whether nobody has cancelled it.
+    """
 
     __slots__ = (
         "_asyncio_future_blocking",
-        "_cancelled",
         "_loop",
         "_wakeup",
         "_work",
         "context",
         "pristine",
+        "run",
         "task",
+        "usable",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._asyncio_future_blocking = False
-        self._cancelled = False
+        self.usable = True
         self._loop = loop
         self._wakeup: Callable[[Any], object] | None = None
         self._work: tuple[Coroutine[Any, Any, None], Any] | None = None
         self.context = contextvars.copy_context()
+        self.run = self.context.run
         self.pristine = self.context.copy()
         self.task: Task[None] = loop.create_task(self._stand(), context=self.context)
         self.task.set_name("antiphon: stands ready")
-
-    @property
-    def usable(self) -> bool:
-        """Whether it still stands ready, as it was made."""
-        return not self._cancelled and self._work is None and self.context == self.pristine
 
     def carry_on(self, coroutine: Coroutine[Any, Any, None], waits_for: Any) -> None:
         """Let the task go on with a coroutine, once that which it waits for is done."""
         self._work = (coroutine, waits_for)
         wakeup, self._wakeup = self._wakeup, None
         assert wakeup is not None
-        self.context.run(wakeup, self)
-        if self._cancelled:
+        self.run(wakeup, self)
+        if not self.usable:
             self.task.cancel()
 
     @types.coroutine
@@ -92,7 +97,7 @@ class Ready:
 
     def cancel(self, msg: Any = None) -> bool:
         """Cancel the task, soon: it may be in the middle of a coroutine's first part."""
-        self._cancelled = True
+        self.usable = False
         self._loop.call_soon(self._end)
         return True
 
@@ -102,9 +107,10 @@ class Ready:
             raise asyncio.CancelledError
 
     def _end(self) -> None:
+        _ready_of(self._loop).ends(self)
         if self._wakeup is not None:
             wakeup, self._wakeup = self._wakeup, None
-            self.context.run(wakeup, self)
+            self.run(wakeup, self)
 
 
 class EagerTasks:
@@ -120,6 +126,11 @@ class EagerTasks:
     def stands(self, ready: Ready) -> None:
         """A task stands ready."""
         self._ready.append(ready)
+
+    def ends(self, ready: Ready) -> None:
+        """A task does not stand ready any more."""
+        if ready in self._ready:
+            self._ready.remove(ready)
 
     def start(self, coroutine: Coroutine[Any, Any, None]) -> Task[None] | None:
         """Run a coroutine, at once as far as it gets.
@@ -139,24 +150,26 @@ class EagerTasks:
         except RuntimeError:
             # Some task is running already: this one has to wait its turn.
             return loop.create_task(coroutine)
-        self._ready.pop()
         try:
-            waits_for = ready.context.run(coroutine.send, None)
+            waits_for = ready.run(coroutine.send, None)
         except StopIteration:
             _leave_task(loop, task)
-            if ready.usable:
-                self._ready.append(ready)
-            else:
-                ready.cancel()
+            if not ready.usable or ready.context != ready.pristine:
+                self._dismiss(ready)
             return None
         except BaseException:
             _leave_task(loop, task)
-            ready.cancel()
+            self._dismiss(ready)
             raise
         _leave_task(loop, task)
+        self._ready.remove(ready)
         Ready(loop)
         ready.carry_on(coroutine, waits_for)
         return task
+
+    def _dismiss(self, ready: Ready) -> None:
+        self.ends(ready)
+        ready.cancel()
 
 
 _tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, EagerTasks] = WeakKeyDictionary()
