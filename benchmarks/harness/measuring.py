@@ -69,7 +69,10 @@ class Measuring:
         table.rows = [Row(peer.name, peer.label, peer.style, peer.role) for peer in able]
         if not able:
             return table
-        workload, table.note = self._with_rate(workload, able)
+        if workload.name == LATENCY:
+            table.rate, table.note = self._rate(able)
+            self._tell(f"{workload.name}: {table.note}")
+            workload = replace(workload, options={**workload.options, "rate": str(table.rate)})
         rounds = self._settings.rounds
         failures = dict.fromkeys((peer.name for peer in able), 0)
         pairs = list(zip(able, table.rows, strict=True))
@@ -112,24 +115,20 @@ class Measuring:
             raise Failed("it agreed on permessage-deflate and compressed nothing")
         return Sample.of(measured)
 
-    def _with_rate(self, workload: Workload, peers: list[Peer]) -> tuple[Workload, str]:
-        """The latency workload, with a rate; any other as it is."""
-        if workload.name != LATENCY:
-            return workload, ""
-        rate, note = self._settings.rate, ""
+    def _rate(self, peers: list[Peer]) -> tuple[float, str]:
+        """Messages for each second in the latency workload, and where the figure is from."""
+        rate, why = self._settings.rate, ""
         names = {peer.name: peer for peer in peers}
         for peer in (names[name] for name in YARDSTICKS if name in names):
             if rate:
                 break
             try:
                 rate = self.once(WORKLOADS[0], peer).per_second / 2
-                note = f", half of what {peer.name} can"
+                why = f", half of what {peer.name} can"
             except Failed as failure:
-                self._tell(f"{workload.name}: no rate from {peer.name}: {failure}")
+                self._tell(f"no rate from {peer.name}: {failure}")
         rate = float(f"{rate or 5000:.2g}")
-        note = f"{rate:.0f} messages per second in all{note}"
-        self._tell(f"{workload.name}: {note}")
-        return replace(workload, options={**workload.options, "rate": str(rate)}), note
+        return rate, f"{rate:.0f} messages per second in all{why}"
 
 
 def _summary(sample: Sample, workload: Workload) -> str:

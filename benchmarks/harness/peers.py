@@ -153,7 +153,7 @@ _LIMITS = (
         "raw-uvloop",
         "raw TCP on uvloop",
         "asyncio.Protocol",
-        "peers",
+        "ours",
         ("{python}", "raw_uvloop.py", "{port}"),
         kinds("echo", "tls"),
         role="limit",

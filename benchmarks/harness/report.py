@@ -12,6 +12,9 @@ FIGURES = {
     "p99_us": "p99 latency",
 }
 
+#: What part of a fixed rate a server must answer to be said to keep up.
+KEEPS_UP = 0.97
+
 
 def markdown(results: Results, verdicts: list[Verdict]) -> str:
     """The whole report."""
@@ -73,7 +76,7 @@ def _table(table: Table) -> str:
         f"|---|---|{'---:|' * len(heads)}",
     ]
     measured = sorted((row for row in table.rows if row.samples), key=_cost)
-    lines += [f"| {row.label} | {row.style} | {' | '.join(_cells(row, idle))} |" for row in measured]
+    lines += [f"| {row.label} | {row.style} | {' | '.join(_cells(row, table))} |" for row in measured]
     for row in table.rows:
         if row.failed:
             when = "" if not row.samples else " (in some rounds)"
@@ -87,19 +90,21 @@ def _cost(row: Row) -> float:
     return found.median if found else 0.0
 
 
-def _cells(row: Row, idle: bool) -> list[str]:
+def _cells(row: Row, table: Table) -> list[str]:
     def median(figure: str) -> float:
         found = row.spread(figure)
         return found.median if found else 0.0
 
     cells = [spread(row.spread("cpu_us")), f"{median('per_second'):,.0f}"]
-    if idle:
+    if table.unit == "handshake":
         cells += [spread(row.spread("connection_kib")), f"{median('idle_share'):.2%}"]
     else:
         cells += [f"{median('p50_us'):,.0f}", spread(row.spread("p99_us"))]
     reordered = sum(sample.reordered for sample in row.samples)
     if reordered:
         cells[1] += " (not in order)"
+    if table.rate and median("per_second") < KEEPS_UP * table.rate:
+        cells[1] += " (cannot keep up)"
     return [*cells, f"{median('memory_kib') / 1024:,.0f}", f"{median('client_share'):.0%}"]
 
 

@@ -91,12 +91,13 @@ class Row:
 
 @dataclass(slots=True)
 class Table:
-    """All servers at one workload."""
+    """All servers at one workload; `rate` is what was sent for each second, where that is fixed."""
 
     workload: str
     title: str
     unit: str
     note: str = ""
+    rate: float | None = None
     rows: list[Row] = field(default_factory=list)
 
     def row(self, peer: str) -> Row | None:

@@ -51,7 +51,7 @@ _UVICORN = ("--port", "{port}", "--log-level", "warning", "--ws", SANSIO)
 RIVALS: tuple[Peer, ...] = (
     uvicorn("FastAPI", "websockets", ALL),
     uvicorn("FastAPI", SANSIO, ALL),
-    uvicorn("FastAPI", "wsproto", kinds("echo", "open")),
+    uvicorn("FastAPI", "wsproto", ALL),
     _granian("FastAPI"),
     *(uvicorn("Starlette", each, kinds("echo", "open")) for each in IMPLEMENTATIONS),
     _granian("Starlette"),
