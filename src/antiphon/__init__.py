@@ -10,12 +10,14 @@ from antiphon.errors import (
     WebSocketException,
 )
 from antiphon.limits import Limits, Timeouts
+from antiphon.wire import Deflate
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Antiphon",
     "AntiphonError",
+    "Deflate",
     "Depends",
     "InvalidMessage",
     "Limits",
