@@ -45,6 +45,9 @@ class BindingError(ConfigurationError, TypeError):
 class AddressInUse(ConfigurationError, OSError):
     """The address to listen on is taken by another program."""
 
+    def __str__(self) -> str:
+        return str(self.strerror)
+
 
 class MissingExtra(ConfigurationError, ImportError):
     """An optional package is needed and not installed; the text says which extra brings it."""

@@ -72,7 +72,7 @@ class Timeouts:
     ping_interval: float | None = 20.0
     ping: float = 20.0
     close: float = 5.0
-    drain: float = 4.0
+    drain: float = 3.5
 
     def __post_init__(self) -> None:
         _all_positive(self)

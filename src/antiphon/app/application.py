@@ -84,6 +84,7 @@ class Antiphon(Starlette):
     ) -> None:
         super().__init__(lifespan=self._run_lifespan, **options)
         self._lifespan = lifespan
+        self._deadline: float | None = None
         self.router.default = not_found
         self.limits = limits or Limits()
         self.timeouts = timeouts or Timeouts()
@@ -230,9 +231,14 @@ class Antiphon(Starlette):
         run(self, Listen(host, port), log_level=log_level)
 
     async def drain(self) -> None:
-        """Part from all connections with 1001, and wait for them to end, within ``timeouts.drain``."""
+        """Part from all connections with 1001, and wait for them to end, within ``timeouts.drain``.
+
+        Called again, it parts from those that came meanwhile; the deadline stays.
+        """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.timeouts.drain
+        if self._deadline is None:
+            self._deadline = loop.time() + self.timeouts.drain
+        deadline = self._deadline
         gone = []
         for endpoint in self.endpoints.values():
             for ws in tuple(endpoint.connections.values()):
@@ -241,13 +247,14 @@ class Antiphon(Starlette):
                 ws.when_lost(partial(left.set_result, None))
                 leave(ws)
         if gone:
-            await asyncio.wait(gone, timeout=self.timeouts.drain)
+            await asyncio.wait(gone, timeout=max(0.0, deadline - loop.time()))
         for endpoint in self.endpoints.values():
             await endpoint.settle(max(0.0, deadline - loop.time()))
 
     @asynccontextmanager
     async def _run_lifespan(self, app: Any) -> AsyncIterator[Mapping[str, Any]]:
         await self.services.hub.start()
+        self._deadline = None
         try:
             if self._lifespan is None:
                 yield {}

@@ -6,8 +6,11 @@ an exception, sockets are told before the server stops, and stopping always ends
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import logging
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,6 +22,11 @@ from uvicorn.supervisors import ChangeReload
 from antiphon.errors import AddressInUse, ConfigurationError
 from antiphon.limits import Limits, Timeouts
 from antiphon.server.protocol import WebSocketProtocol
+
+logger = logging.getLogger("uvicorn.error")
+
+#: Seconds that requests get to end when parting from the connections has taken all the time there was.
+LEAST = 0.2
 
 
 @runtime_checkable
@@ -46,15 +54,40 @@ class Listen:
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that parts from its connections before it stops."""
+    """A uvicorn server that says where it serves, and parts from its connections before it stops."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for sock in sockets or ():
+            host, port = sock.getsockname()[:2]
+            where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            logger.info("Serving on http://%s (press Ctrl-C to stop)", where)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
-        application = application_of(self.config)
-        if isinstance(application, Drainable):
-            await application.drain()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        applications = tuple(drainables(application_of(self.config)))
+        if applications:
+            await asyncio.gather(*(each.drain() for each in applications))
+            # One deadline for everything: uvicorn waits for what is left of it.
+            left = max(each.timeouts.drain for each in applications) - (loop.time() - began)
+            self.config.timeout_graceful_shutdown = max(LEAST, left)  # type: ignore[assignment]
         await super().shutdown(sockets)
+
+
+def drainables(app: Any, seen: frozenset[int] = frozenset()) -> Iterator[Drainable]:
+    """An application, and those mounted in it, that can part from their connections."""
+    if app is None or id(app) in seen:
+        return
+    seen |= {id(app)}
+    if isinstance(app, Drainable):
+        yield app
+    for route in getattr(app, "routes", None) or ():
+        yield from drainables(getattr(route, "app", None), seen)
+    # Middleware around an application.
+    yield from drainables(getattr(app, "app", None), seen)
 
 
 def application_of(config: uvicorn.Config) -> Any:
@@ -86,6 +119,11 @@ def run(app: ASGIApp | str, listen: Listen, *, log_level: str = "info", reload: 
             ChangeReload(config, target=server.run, sockets=[sock]).run()
         else:
             server.run(sockets=[sock])
+    except OSError as error:
+        # Two programs can bind the same address; only one can listen.
+        if error.errno == errno.EADDRINUSE:
+            raise taken(listen) from None
+        raise
     except KeyboardInterrupt:
         """uvicorn passes the signal on after it has stopped in good order."""
     finally:
@@ -120,7 +158,6 @@ def bind(listen: Listen) -> socket.socket:
         AddressInUse: Another program listens there.
         ConfigurationError: The address cannot be listened on.
     """
-    where = f"{listen.host}:{listen.port}"
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
             listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -134,9 +171,13 @@ def bind(listen: Listen) -> socket.socket:
             raise
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise AddressInUse(
-                errno.EADDRINUSE, f"{where} is taken by another program; choose another port"
-            ) from None
-        raise ConfigurationError(f"cannot listen on {where}: {error}") from None
+            raise taken(listen) from None
+        raise ConfigurationError(f"cannot listen on {listen.host}:{listen.port}: {error}") from None
     sock.set_inheritable(True)
     return sock
+
+
+def taken(listen: Listen) -> AddressInUse:
+    """The error that says that an address is in use."""
+    where = f"{listen.host}:{listen.port}"
+    return AddressInUse(errno.EADDRINUSE, f"{where} is taken by another program; choose another port")
