@@ -79,9 +79,9 @@ def _table(table: Table) -> str:
     lines += [f"| {row.label} | {row.style} | {' | '.join(_cells(row, table))} |" for row in measured]
     for row in table.rows:
         if row.failed:
-            when = "" if not row.samples else " (in some rounds)"
+            when = "" if not row.samples else "in some rounds: "
             why = row.failed.replace("|", "\\|")
-            lines.append(f"| {row.label} | {row.style} | failed{when}: {why} |{' |' * (len(heads) - 1)}")
+            lines.append(f"| {row.label} | {row.style} | **{when}{why}** |{' |' * (len(heads) - 1)}")
     return "\n".join(lines).strip()
 
 

@@ -348,9 +348,13 @@ static void run_fanout(double seconds) {
     while (now_ns() < end) {
         fan_ask(options.burst);
         /* All of what was asked for belongs to the window, and is over before its end is read. */
+        last_progress = now_ns();
         while (fan.missing > 0) {
-            handle_events(fan.asked_at + STALLED);
-            if (now_ns() - fan.asked_at > STALLED)
+            uint64_t missing = fan.missing;
+            handle_events(last_progress + STALLED);
+            if (fan.missing != missing)
+                last_progress = now_ns();
+            else if (now_ns() - last_progress > STALLED)
                 fail("%llu of %llu deliveries are missing", (unsigned long long)fan.missing,
                      (unsigned long long)fan.waiting);
         }

@@ -113,7 +113,7 @@ def test_a_server_that_failed_stands_in_the_table() -> None:
     """A failure is reported with its reason, and the chart goes without it."""
     found = results(antiphon_event=[5], robyn=[])
     text = report.markdown(found, judge(found))
-    assert "| Robyn | coroutine view | failed: failed to start |" in text
+    assert "| Robyn | coroutine view | **failed to start** |" in text
     drawn = chart.svg(found)
     assert "Antiphon, event handler" in drawn
     assert "Robyn" not in drawn
