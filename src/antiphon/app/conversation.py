@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException, WebSocketException
 from antiphon.app.binding import Plan, Session, is_async
 from antiphon.app.outcome import stray
 from antiphon.codec import Decoder, encode
-from antiphon.connection import Phase, Prepared, WebSocket
+from antiphon.connection import OutboxFull, Phase, Prepared, WebSocket
 from antiphon.errors import WebSocketDisconnect
 from antiphon.loop import EagerTasks, eager_tasks, harmless
 
@@ -41,15 +41,19 @@ class Handler:
         plan: How to call it.
         decode: From a message to what it takes.
         is_async: Whether calling it gives a coroutine.
+        is_inline: Whether it is a plain function that runs on the event loop all the same.
     """
 
-    __slots__ = ("decode", "function", "is_async", "plan")
+    __slots__ = ("decode", "function", "is_async", "is_inline", "plan")
 
-    def __init__(self, function: Callable[..., Any], plan: Plan, decode: Decoder) -> None:
+    def __init__(
+        self, function: Callable[..., Any], plan: Plan, decode: Decoder, *, inline: bool = False
+    ) -> None:
         self.function = function
         self.plan = plan
         self.decode = decode
         self.is_async = is_async(function)
+        self.is_inline = inline
 
 
 class Host(Protocol):
@@ -136,8 +140,11 @@ class Conversation:
         else:
             self._begun = True
             on_message = self._host.handlers.get("message")
-            if on_message is not None and on_message.is_async:
-                self._begins, self._decode = True, on_message.decode
+            if on_message is not None:
+                self._decode = on_message.decode
+                self._begins = on_message.is_async
+                if on_message.is_inline:
+                    ws.messages_received = self._handle_inline
             succeeded = await self._run("connect")
             if ws.phase is Phase.CONNECTING:
                 ws.open() if succeeded else ws.refuse(500)
@@ -197,6 +204,38 @@ class Conversation:
             self._busy = False
         self._worker = None
 
+    def _handle_inline(self, messages: Sequence[str | bytes]) -> None:
+        """Handle messages by a plain function here and now; whatever has to wait gets a task."""
+        ws, call, decode = self._ws, self._calls["message"], self._decode
+        if self._busy:
+            ws.inbox.put(messages)
+            return
+        self._busy = True
+        rest = iter(messages)
+        for message in rest:
+            try:
+                value = call(ws, decode(message))
+                if (value is None or ws.put(encode(value))) and not ws.closed_here:
+                    continue
+                trouble = None
+            except OutboxFull as full:
+                ws.overflow(full)
+                trouble = None
+            except Exception as error:
+                trouble = error
+            ws.inbox.put(() if ws.closed_here else tuple(rest))
+            self._start(self._recover(trouble))
+            return
+        self._busy = False
+        if ws.ended:
+            self._start(self._work())
+
+    async def _recover(self, trouble: Exception | None) -> None:
+        if trouble is not None:
+            await self._failed(trouble)
+        await self._ws.drained()
+        await self._work()
+
     async def _handle_one(self, message: str | bytes) -> None:
         ws = self._ws
         ws.answering = True
@@ -219,14 +258,16 @@ class Conversation:
         waiting = inbox.waiting
         while waiting:
             ws.answering = True
-            if not handler.is_async:
+            if not (handler.is_async or handler.is_inline):
                 await self._hand_over(call, decode)
                 continue
             message = waiting.pop(0)
             if inbox.paused:
                 inbox.relax()
             try:
-                value = await call(ws, decode(message))
+                value = call(ws, decode(message))
+                if handler.is_async:
+                    value = await value
                 if value is not None:
                     await self._reply(value)
             except asyncio.CancelledError as cancelled:
@@ -241,36 +282,13 @@ class Conversation:
         del inbox.waiting[:TOGETHER]
         inbox.relax()
         while messages:
-            handled, error = await self._session.threads.run(self._handle, messages, call, decode)
+            handled, error = await self._session.threads.run(
+                handle_in_thread, self._ws, messages, call, decode
+            )
             del messages[:handled]
             if error is not None:
                 await self._failed(error)
             await self._ws.drained()
-
-    def _handle(
-        self, messages: Sequence[str | bytes], call: Call, decode: Decoder
-    ) -> tuple[int, Exception | None]:
-        """Handle messages in this thread, until one fails or the answers should be waited for.
-
-        Returns:
-            How many were handled, and what the last of them raised.
-        """
-        ws = self._ws
-        answered = 0
-        for number, message in enumerate(messages, 1):
-            if ws.closed_here:
-                break
-            try:
-                value = contextvars.copy_context().run(call, ws, decode(message))
-                if value is not None:
-                    answer = encode(value)
-                    ws.call_soon(ws.write_nowait, Prepared((answer,)))
-                    answered += len(answer)
-            except BaseException as error:
-                return number, harmless(error)
-            if answered > ENOUGH:
-                return number, None
-        return len(messages), None
 
     async def _finish(self) -> None:
         # Should it be stopped in the middle, what comes to finish it does not run ``close`` again.
@@ -304,6 +322,8 @@ class Conversation:
     async def _call(self, handler: Handler, call: Call, subject: Any) -> Any:
         if handler.is_async:
             return await call(self._ws, subject)
+        if handler.is_inline:
+            return call(self._ws, subject)
         return await self._session.threads.run(call, self._ws, subject)
 
     async def _reply(self, value: Any) -> None:
@@ -340,6 +360,31 @@ class Conversation:
             self.failure = error
         else:
             logger.error("a handler of %r failed", self._ws, exc_info=error)
+
+
+def handle_in_thread(
+    ws: WebSocket, messages: Sequence[str | bytes], call: Call, decode: Decoder
+) -> tuple[int, Exception | None]:
+    """Handle messages in this thread, until one fails or the answers should be waited for.
+
+    Returns:
+        How many were handled, and what the last of them raised.
+    """
+    answered = 0
+    for number, message in enumerate(messages, 1):
+        if ws.closed_here:
+            break
+        try:
+            value = contextvars.copy_context().run(call, ws, decode(message))
+            if value is not None:
+                answer = encode(value)
+                ws.call_soon(ws.write_nowait, Prepared((answer,)))
+                answered += len(answer)
+        except BaseException as error:
+            return number, harmless(error)
+        if answered > ENOUGH:
+            return number, None
+    return len(messages), None
 
 
 def _undecoded(message: str | bytes) -> str | bytes:

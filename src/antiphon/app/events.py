@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar, get_args
 
-from antiphon.app.binding import Session, describe, plan
+from antiphon.app.binding import Session, describe, is_async, plan
 from antiphon.app.conversation import Conversation, Event, Handler
 from antiphon.app.endpoint import Endpoint, leave
 from antiphon.codec import Decoder, decoder
@@ -45,7 +45,7 @@ class EventEndpoint(Endpoint):
         self.handlers: dict[Event, Handler] = {}
         self._conversations: set[Conversation] = set()
 
-    def on(self, event: Event) -> Callable[[H], H]:
+    def on(self, event: Event, *, inline: bool = False) -> Callable[[H], H]:
         """Register the handler of an event: ``connect``, ``message``, ``close`` or ``error``.
 
         ``connect`` runs before the connection is accepted and may refuse it. ``message`` runs for each
@@ -54,9 +54,14 @@ class EventEndpoint(Endpoint):
         it, the connection stays open unless it closes it. What a handler returns is sent: text as
         text, bytes as binary, None not at all, everything else as JSON.
 
+        Args:
+            event: What the handler is for.
+            inline: Run a plain function on the event loop itself rather than in a worker thread: the
+                fastest way, for functions that never block. While one runs, nobody else is served.
+
         Raises:
-            BindingError: There is no such event, it has its handler already, or a parameter of the
-                handler can be bound to nothing.
+            BindingError: There is no such event, it has its handler already, ``inline`` is given for a
+                coroutine function, or a parameter of the handler can be bound to nothing.
         """
         if event not in EVENTS:
             raise BindingError(f"there is no event {event!r}; there are {', '.join(EVENTS)}")
@@ -67,19 +72,24 @@ class EventEndpoint(Endpoint):
                     f"{describe(function)}: {self.path} has a handler of {event!r} already: "
                     f"{describe(self.handlers[event].function)}"
                 )
-            self.handlers[event] = self.handler(event, function)
+            self.handlers[event] = self.handler(event, function, inline=inline)
             return function
 
         return register
 
-    def handler(self, event: Event, function: Callable[..., Any]) -> Handler:
+    def handler(self, event: Event, function: Callable[..., Any], *, inline: bool = False) -> Handler:
         """Work out how to call a handler of an event."""
+        if inline and is_async(function):
+            raise BindingError(
+                f"{describe(function)}: inline is for plain functions; a coroutine function runs on the "
+                "event loop anyway"
+            )
         subject = event if event in ("message", "error") else None
         bound = plan(function, self.site(subject))
         decode = self._options.decode
         if event == "message" and bound.subject_type not in (None, Any):
             decode = decoder_for(function, bound.subject_type)
-        return Handler(function, bound, decode)
+        return Handler(function, bound, decode, inline=inline)
 
     async def serve(self, ws: WebSocket, session: Session) -> None:
         """Run ``connect``, then stay until the connection's last handler has run."""

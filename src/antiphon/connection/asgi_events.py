@@ -23,9 +23,7 @@ async def receive_event(connection: Connection) -> dict[str, Any]:
         message = await connection.next_message()
     except WebSocketDisconnect as gone:
         if connection.end_received:
-            raise RuntimeError(
-                "this WebSocket is disconnected, as the event received before this says"
-            ) from None
+            raise RuntimeError("this WebSocket is disconnected, as an earlier event said") from None
         connection.end_received = True
         return {"type": "websocket.disconnect", "code": gone.code, "reason": gone.reason}
     kind = "text" if isinstance(message, str) else "bytes"

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from uvicorn.protocols.utils import ClientDisconnected
 
 from antiphon.connection import DENIAL, Inbox, Terms
-from antiphon.connection.outbox import OutboxFull
 from antiphon.connection.transports.direct import DirectTransport
+from antiphon.connection.transports.outbox import OutboxFull
 
 Event = Any
 

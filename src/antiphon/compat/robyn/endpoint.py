@@ -55,15 +55,16 @@ class WebSocket(EventEndpoint):
         super().__init__(to_path(endpoint), Options())
         self.config = config
         self.dependencies = DependencyMap() if dependencies is None else dependencies
-        self._functions: dict[Event, Callable[..., Any]] = {}
+        self._functions: dict[Event, tuple[Callable[..., Any], bool]] = {}
         self._bound_to: object = None
         robyn_object.add(self)
 
-    def on(self, type: str) -> Callable[[H], H]:
+    def on(self, type: str, *, inline: bool = False) -> Callable[[H], H]:
         """Register the handler of an event; a handler registered before is replaced.
 
         Args:
             type: ``"connect"``, ``"message"`` or ``"close"``; also ``"error"``, for what others raise.
+            inline: Run a plain function on the event loop itself, rather than in a worker thread.
 
         Raises:
             BindingError: There is no such event.
@@ -72,7 +73,7 @@ class WebSocket(EventEndpoint):
             raise BindingError(f"there is no event {type!r}; there are {', '.join(EVENTS)}")
 
         def register(function: H) -> H:
-            self._functions[type] = function
+            self._functions[type] = (function, inline)
             self._bound_to = None
             return function
 
@@ -101,7 +102,10 @@ class WebSocket(EventEndpoint):
             BindingError: A handler has a parameter that nothing can fill.
         """
         if self._bound_to != self.dependencies.changes:
-            self.handlers = {event: self.handler(event, each) for event, each in self._functions.items()}
+            self.handlers = {
+                event: self.handler(event, function, inline=inline)
+                for event, (function, inline) in self._functions.items()
+            }
             self._bound_to = self.dependencies.changes
 
     def site(self, subject: str | None = None) -> Site:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from starlette.types import Receive, Scope, Send
 
-from antiphon.connection.asgi import AsgiTransport
 from antiphon.connection.transport import Terms
+from antiphon.connection.transports.asgi import AsgiTransport
 from antiphon.connection.transports.direct import EXTENSION, DirectTransport
 
 

@@ -2,12 +2,7 @@
 
 It is the protocol of an open connection and of nothing else: the server hands the socket over when the
 handshake is accepted, so nothing asks per read in what state the connection is. Messages go up by a
-call. Frames go down into ``_out`` and leave together: those written while a read is handled when it has
-been handled, others at the end of the event loop's tick, or at once where the writer knows that nothing
-will follow (``now``).
-
-A peer that does not read fills the socket, then the event loop's buffer up to the high-water mark, then
-``_out`` up to the outbox limit; what is more is refused.
+call, those of one read together; what is sent meanwhile leaves together (see ``writer``).
 """
 
 from __future__ import annotations
@@ -17,12 +12,11 @@ import logging
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from antiphon.connection.outbox import OutboxFull
-from antiphon.connection.prepared import Prepared
 from antiphon.connection.transport import Headers, Receiver, Terms
 from antiphon.connection.transports.compression import Compression
+from antiphon.connection.transports.writer import FrameWriter
 from antiphon.errors import ProtocolError
-from antiphon.loop import tick_of, wheel_of
+from antiphon.loop import wheel_of
 from antiphon.wire import (
     Agreement,
     Close,
@@ -35,9 +29,7 @@ from antiphon.wire import (
     Ping,
     Pong,
     Session,
-    binary_frame,
     frame,
-    text_frame,
 )
 
 logger = logging.getLogger("antiphon")
@@ -78,7 +70,7 @@ class Handshake(Protocol):
         """
 
 
-class DirectTransport(asyncio.Protocol):
+class DirectTransport(FrameWriter, asyncio.Protocol):
     """One open connection, on a socket of ours.
 
     Args:
@@ -90,50 +82,29 @@ class DirectTransport(asyncio.Protocol):
     detached = True
 
     __slots__ = (
-        "_compression",
-        "_corked",
-        "_dirty",
-        "_drained",
         "_gone",
         "_handshake",
         "_heard",
-        "_high_water",
-        "_loop",
-        "_out",
         "_parser",
         "_pinged",
         "_reading",
-        "_receiver",
         "_session",
-        "_size",
         "_socket",
-        "_tick",
         "_timer",
-        "_writable",
         "slot",
         "terms",
     )
 
     def __init__(self, socket: asyncio.Transport, handshake: Handshake, terms: Terms) -> None:
+        super().__init__(socket, terms.limits)
         self._socket = socket
         self._handshake: Handshake | None = handshake
         self.terms = terms
-        self._loop = asyncio.get_running_loop()
-        self._tick = tick_of(self._loop)
         self._session = Session()
         self._parser: Parser | None = None
-        self._compression: Compression | None = None
-        self._receiver: Receiver | None = None
-        self._out: list[bytes] = []
-        self._size = 0
-        self._high_water = terms.limits.high_water
-        self._corked = False
-        self._dirty = False
-        self._writable = True
         self._reading = True
         self._heard = True
         self._pinged = False
-        self._drained: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._gone: Callable[[DirectTransport], None] | None = None
         self.slot: int | None = None
@@ -152,7 +123,7 @@ class DirectTransport(asyncio.Protocol):
 
     def attach(self, receiver: Receiver) -> None:
         """Tell this receiver what happens from now on."""
-        self._receiver = receiver
+        self.receiver = receiver
 
     async def finish(self) -> None:
         """Nothing waits for the application: what was written leaves by itself."""
@@ -171,7 +142,7 @@ class DirectTransport(asyncio.Protocol):
         self._parser = Parser(ParserLimits(limits.frame, limits.message, limits.fragments), inflater)
         self._socket.set_write_buffer_limits(high=limits.high_water)
         early = handshake.hand_over(self)
-        self._socket.write(response)
+        self._write(response)
         if self.terms.timeouts.ping_interval is not None:
             wheel_of(self._loop).add(self, self.terms.timeouts.ping_interval)
         if early:
@@ -184,38 +155,9 @@ class DirectTransport(asyncio.Protocol):
         self._handshake = None
         self._session.refused()
         handshake.hand_over(None)
-        self._socket.write(response)
+        self._write(response)
         self._close_socket()
         self._lose(1006, "")
-
-    def write(self, message: str | bytes | Prepared, now: bool = False) -> bool:
-        if self._compression is not None:
-            data = self._compression.frames(message)
-        elif message.__class__ is str:
-            data = text_frame(message)
-        elif isinstance(message, Prepared):
-            data = message.frames
-        else:
-            data = binary_frame(cast(bytes, message))
-        size = self._size + len(data)
-        if size > self._high_water:
-            size = self._make_room(len(data))
-        self._out.append(data)
-        self._size = size
-        if self._corked:
-            return self._writable
-        if now:
-            self.flush()
-        elif not self._dirty:
-            self._dirty = True
-            self._tick.flush_at_end(self)
-        return self._writable
-
-    async def drain(self) -> None:
-        while not self._writable and self._receiver is not None:
-            if self._drained is None:
-                self._drained = self._loop.create_future()
-            await asyncio.shield(self._drained)
 
     def close(self, code: int, reason: str, *, discard: bool = False) -> None:
         if discard:
@@ -242,7 +184,7 @@ class DirectTransport(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse a chunk, hand its messages up, and send together what was written meanwhile."""
         self._heard = True
-        parser, receiver = self._parser, self._receiver
+        parser, receiver = self._parser, self.receiver
         if parser is None or receiver is None:
             return
         self._corked = True
@@ -260,8 +202,11 @@ class DirectTransport(asyncio.Protocol):
             self._fail(error)
         finally:
             self._corked = False
-        if self._out:
-            self.flush()
+        out = self._out
+        if out and self._writable:
+            self._out = []
+            self._size = 0
+            self._write(out[0] if len(out) == 1 else b"".join(out))
 
     def eof_received(self) -> None:
         """The peer sends no more; without a close frame that is an abnormal end (RFC 6455 § 7.1.5)."""
@@ -278,42 +223,6 @@ class DirectTransport(asyncio.Protocol):
         if self._gone is not None:
             self._gone(self)
 
-    def pause_writing(self) -> None:
-        """The event loop's buffer is above the high-water mark."""
-        self._writable = False
-
-    def resume_writing(self) -> None:
-        """The event loop's buffer is empty enough again."""
-        self._writable = True
-        self.flush()
-        if self._writable:
-            self._wake()
-
-    # --- Writing -------------------------------------------------------------------------------------
-
-    def flush(self) -> None:
-        """Send what was written, in one piece, if the socket takes any."""
-        self._dirty = False
-        out = self._out
-        if not out or not self._writable:
-            return
-        self._out = []
-        self._size = 0
-        self._socket.write(out[0] if len(out) == 1 else b"".join(out))
-
-    def _make_room(self, size: int) -> int:
-        """Flush what waits; return the bytes that will wait with so many more."""
-        self.flush()
-        waiting = self._size
-        if waiting and waiting + size > self.terms.limits.outbox:
-            raise OutboxFull(waiting)
-        return waiting + size
-
-    def _wake(self) -> None:
-        if self._drained is not None:
-            self._drained.set_result(None)
-            self._drained = None
-
     # --- Control frames, keepalive and the end -------------------------------------------------------
 
     def _deliver(self, events: list[Event], receiver: Receiver) -> None:
@@ -329,7 +238,7 @@ class DirectTransport(asyncio.Protocol):
     def _control(self, event: Ping | Pong | Close) -> None:
         if isinstance(event, Close):
             self.flush()
-            self._socket.write(self._session.receive(event))
+            self._write(self._session.receive(event))
             self._close_socket()
             self._lose(event.code, event.reason)
         elif isinstance(event, Ping) and self._session.may_send and self._writable:
@@ -349,7 +258,7 @@ class DirectTransport(asyncio.Protocol):
             return None
         self._pinged = True
         if self._writable:
-            self._socket.write(PING)
+            self._write(PING)
         return timeouts.ping
 
     def shutdown(self) -> None:
@@ -360,7 +269,7 @@ class DirectTransport(asyncio.Protocol):
     def _fail(self, error: ProtocolError) -> None:
         logger.info("a connection failed: %s", error)
         self.flush()
-        self._socket.write(self._session.fail(error))
+        self._write(self._session.fail(error))
         self._close_socket()
         self._lose(error.code, error.reason)
 
@@ -374,7 +283,7 @@ class DirectTransport(asyncio.Protocol):
             self._timer = self._loop.call_later(self.terms.timeouts.close, self._socket.abort)
 
     def _lose(self, code: int, reason: str) -> None:
-        receiver, self._receiver = self._receiver, None
+        receiver, self.receiver = self.receiver, None
         self._wake()
         if receiver is not None:
             receiver.connection_lost(code, reason)

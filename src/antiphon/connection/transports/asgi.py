@@ -14,9 +14,9 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from antiphon.connection.outbox import Outbox
 from antiphon.connection.prepared import Prepared
 from antiphon.connection.transport import Headers, Receiver, Terms
+from antiphon.connection.transports.outbox import Outbox
 from antiphon.wire import refuse
 from antiphon.wire.headers import check_field
 

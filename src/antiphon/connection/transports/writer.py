@@ -1,0 +1,131 @@
+"""Messages on their way out: framed, kept for a moment, sent together.
+
+Frames written while a read is handled (``_corked``) leave when it has been handled; others at the end of
+the event loop's tick, or at once where the writer knows that nothing will follow (``now``). A peer that
+does not read fills the event loop's buffer up to the high-water mark, then ``_out`` up to the outbox limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from antiphon.connection.prepared import Prepared
+from antiphon.connection.transport import Receiver
+from antiphon.connection.transports.compression import Compression
+from antiphon.connection.transports.outbox import OutboxFull
+from antiphon.limits import Limits
+from antiphon.loop import tick_of
+from antiphon.wire import binary_frame, text_frame
+
+
+class FrameWriter:
+    """The sending half of one connection.
+
+    Args:
+        socket: The event loop's transport.
+        limits: How much may wait.
+
+    Attributes:
+        receiver: Who is told what happens; None when the connection is over.
+    """
+
+    __slots__ = (
+        "_compression",
+        "_corked",
+        "_dirty",
+        "_drained",
+        "_high_water",
+        "_loop",
+        "_most",
+        "_out",
+        "_size",
+        "_tick",
+        "_writable",
+        "_write",
+        "receiver",
+    )
+
+    def __init__(self, socket: asyncio.Transport, limits: Limits) -> None:
+        self.receiver: Receiver | None = None
+        self._write = socket.write
+        self._loop = asyncio.get_running_loop()
+        self._tick = tick_of(self._loop)
+        self._compression: Compression | None = None
+        self._out: list[bytes] = []
+        self._size = 0
+        self._high_water = limits.high_water
+        self._most = limits.outbox
+        self._corked = False
+        self._dirty = False
+        self._writable = True
+        self._drained: asyncio.Future[None] | None = None
+
+    def write(self, message: str | bytes | Prepared, now: bool = False) -> bool:
+        """Take a message; False asks the caller to ``drain`` before the next.
+
+        Raises:
+            OutboxFull: There is no room for it.
+        """
+        if self._compression is not None:
+            data = self._compression.frames(message)
+        elif message.__class__ is str:
+            data = text_frame(message)
+        elif isinstance(message, Prepared):
+            data = message.frames
+        else:
+            data = binary_frame(cast(bytes, message))
+        size = self._size + len(data)
+        if size > self._high_water:
+            size = self._make_room(len(data))
+        self._out.append(data)
+        self._size = size
+        if self._corked:
+            return self._writable
+        if now:
+            self.flush()
+        elif not self._dirty:
+            self._dirty = True
+            self._tick.flush_at_end(self)
+        return self._writable
+
+    async def drain(self) -> None:
+        """Wait until the peer reads on, or is gone."""
+        while not self._writable and self.receiver is not None:
+            if self._drained is None:
+                self._drained = self._loop.create_future()
+            await asyncio.shield(self._drained)
+
+    def pause_writing(self) -> None:
+        """The event loop's buffer is above the high-water mark."""
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        """The event loop's buffer is empty enough again."""
+        self._writable = True
+        self.flush()
+        if self._writable:
+            self._wake()
+
+    def flush(self) -> None:
+        """Send what was written, in one piece, if the socket takes any."""
+        self._dirty = False
+        out = self._out
+        if not out or not self._writable:
+            return
+        self._out = []
+        self._size = 0
+        self._write(out[0] if len(out) == 1 else b"".join(out))
+
+    def _make_room(self, size: int) -> int:
+        """Flush what waits; return the bytes that will wait with so many more."""
+        self.flush()
+        waiting = self._size
+        if waiting and waiting + size > self._most:
+            raise OutboxFull(waiting)
+        return waiting + size
+
+    def _wake(self) -> None:
+        if self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None
