@@ -76,6 +76,9 @@ class Measuring:
         rounds = self._settings.rounds
         failures = dict.fromkeys((peer.name for peer in able), 0)
         pairs = list(zip(able, table.rows, strict=True))
+        for peer, row in pairs:
+            row.failed = peer.skips.get(workload.name)
+        pairs = [(peer, row) for peer, row in pairs if not row.failed]
         for number in range(rounds):
             for peer, row in pairs if number % 2 == 0 else reversed(pairs):
                 if failures[peer.name] >= PATIENCE:

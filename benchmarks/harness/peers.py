@@ -40,6 +40,7 @@ class Peer:
         tls_command: Its command with TLS, where the environment does not say it.
         env: Environment variables.
         packages: Distributions whose versions matter.
+        skips: Workloads that it is not measured at, and why.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Peer:
     tls_command: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
+    skips: dict[str, str] = field(default_factory=dict)
 
     def arguments(self, workload: Workload) -> list[str]:
         """What the load generator must know of it."""

@@ -26,6 +26,14 @@ async def echo(ws: WebSocket, message: str):
     await ws.send(message)
 
 
+inline = app.events("/inline")
+
+
+@inline.on("message", inline=True)
+def echo_inline(ws: WebSocket, message: str):
+    return message
+
+
 @app.websocket("/view")
 async def view(ws: WebSocket):
     async for message in ws:
