@@ -138,6 +138,7 @@ def _summary(sample: Sample, workload: Workload) -> str:
     text = f"{sample.cpu_us:.3g} us of CPU for each {workload.unit}, {sample.per_second:,.0f} per second"
     if sample.connection_kib is not None:
         text += f", {sample.connection_kib:.1f} KiB for each connection"
+        text += f", {sample.idle_share or 0:.2%} of a processor while idle"
     elif sample.p99_us:
         text += f", p99 {sample.p99_us:,.0f} us"
     return text
