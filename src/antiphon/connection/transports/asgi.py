@@ -134,6 +134,8 @@ class AsgiTransport:
         try:
             while self._outbox:
                 for event in self._outbox.take():
+                    if event["type"] == "websocket.close":
+                        await self._stop_reading()
                     await self._send(event)
                     if event["type"] in _LAST:
                         self._lose(event.get("code", 1006), event.get("reason", ""))
@@ -144,8 +146,17 @@ class AsgiTransport:
             self._outbox.clear()
             self._readable.set()
             self._begin_closing()
+            if self._reader is None:
+                self._lose(1006, "")
         finally:
             self._writer = None
+
+    async def _stop_reading(self) -> None:
+        # Granian sends no close as long as anybody receives.
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.cancel()
+            await asyncio.wait([reader])
 
     async def _read(self) -> None:
         while True:
