@@ -43,9 +43,7 @@ def chromium_path() -> Path:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Note which of the tests to be run need Chromium."""
     session.config.stash[_chromium_tests] = [
-        item.nodeid
-        for item in session.items
-        if "chromium_path" in getattr(item, "fixturenames", ())
+        item.nodeid for item in session.items if "chromium_path" in getattr(item, "fixturenames", ())
     ]
 
 

@@ -144,16 +144,12 @@ class TestLayers:
 
     def test_relative_from_a_folder(self, tree: Tree) -> None:
         """Dots are resolved from a module of a package and from its `__init__` alike."""
-        package = tree(
-            {"b/one.py": "from ..d import x", "b/__init__.py": "from ..d import x", "d.py": ""}
-        )
+        package = tree({"b/one.py": "from ..d import x", "b/__init__.py": "from ..d import x", "d.py": ""})
         assert len(layer_violations(package, MADE_UP_ROWS)) == 2
 
     def test_same_row(self, tree: Tree) -> None:
         """Names of one row do not import one another."""
-        (found,) = layer_violations(
-            tree({"b/one.py": "from pkg.c import x", "c.py": ""}), MADE_UP_ROWS
-        )
+        (found,) = layer_violations(tree({"b/one.py": "from pkg.c import x", "c.py": ""}), MADE_UP_ROWS)
         assert found.endswith("b/one.py:1: 'b' imports 'pkg.c', of the same row 1")
 
     def test_whole_package(self, tree: Tree) -> None:
@@ -274,9 +270,7 @@ def _function(parameters: str) -> str:
     return f"class A:\n    async def f({parameters}): ..."
 
 
-CONTRACT = "import abc\nclass A({}):\n" + "".join(
-    f"    def m{number}(self): ...\n" for number in range(9)
-)
+CONTRACT = "import abc\nclass A({}):\n" + "".join(f"    def m{number}(self): ...\n" for number in range(9))
 
 
 class TestBudgets:
