@@ -14,6 +14,8 @@ websockets  judges RSV bits and control frames when  refuse with the first two b
             their payload is complete                here hold whole frames only
 websockets  leaves UTF-8 of messages to the runtime  check it; the adapter here does as its runtime
                                                      does, fragment by fragment
+websockets  looks at the size of a new message       refuse it as out of order, whatever its size
+            within another before it looks at order
 wsproto     refuses close code 1014                  take it: registered with IANA since
 wsproto     forgets, after a control frame within a  remember it: that is what RSV1 on the first
             deflated message, that it is deflated    frame alone is for (RFC 7692 § 6.1)
@@ -47,6 +49,8 @@ Verdict = tuple[list[Event], int | None]
 
 TAIL = b"\x00\x00\xff\xff"
 
+MOST = 1000
+
 
 @dataclass(frozen=True)
 class Sent:
@@ -73,11 +77,11 @@ class Sent:
 
 
 def ours(stream: bytes, inflater: Inflater | None = None) -> Verdict:
-    return run(Parser(ParserLimits(message=1000, frame=1000), inflater), [stream])
+    return run(Parser(ParserLimits(message=MOST, frame=MOST), inflater), [stream])
 
 
 def of_websockets(stream: bytes, *extensions: PerMessageDeflate) -> Verdict:
-    protocol = ServerProtocol(state=OPEN, max_size=1000)
+    protocol = ServerProtocol(state=OPEN, max_size=MOST)
     protocol.extensions = list(extensions)
     protocol.receive_data(stream)
     events: list[Event] = []
@@ -136,8 +140,12 @@ def of_wsproto(stream: bytes, *extensions: WsprotoDeflate) -> Verdict:
 def differs(frames: list[Sent], peer: str) -> bool:
     """Whether a stream holds what the table above lists for that peer."""
     within = False
+    size = 0
     for frame in frames:
         if peer == "websockets":
+            size = len(frame.payload) + (size if within else 0) if frame.opcode < 8 else size
+            if frame.opcode in (1, 2) and within and size > MOST:
+                return True
             shortest = 0 if len(frame.payload) < 126 else 2
             if frame.length_bytes not in (None, shortest):
                 return True

@@ -11,6 +11,9 @@ from enum import Enum
 class Phase(Enum):
     """Where a WebSocket stands."""
 
+    # Members are unique; Enum's own way of hashing them is slower.
+    __hash__ = object.__hash__
+
     CONNECTING = "connecting"
     #: Accepted because the handler takes long; to everybody but the client it still connects.
     ADMITTED = "admitted"
@@ -22,6 +25,9 @@ class Phase(Enum):
 
 class Move(Enum):
     """What can happen to a WebSocket."""
+
+    # Members are unique; Enum's own way of hashing them is slower.
+    __hash__ = object.__hash__
 
     ADMIT = "admit"
     ACCEPT = "accept"

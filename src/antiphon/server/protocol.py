@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -188,6 +189,7 @@ class WebSocketProtocol(asyncio.Protocol):
             logger.info('%s:%d - "WebSocket %s" %s', *client, self._path, outcome)
 
 
+@lru_cache(maxsize=4)
 def terms_of(config: Config) -> Terms:
     """The terms that uvicorn's own options stand for; for applications that bring none."""
     limits = Limits(message=config.ws_max_size, frame=config.ws_max_size)

@@ -12,7 +12,7 @@ import hashlib
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -55,6 +55,28 @@ _OURS_REFUSED = {b"connection", b"content-length", b"transfer-encoding"}
 
 _UPGRADE = (b"upgrade", b"websocket")
 
+_COMMON = {
+    name: name
+    for name in (
+        b"accept-encoding",
+        b"accept-language",
+        b"cache-control",
+        b"connection",
+        b"cookie",
+        b"host",
+        b"origin",
+        b"pragma",
+        b"sec-websocket-extensions",
+        b"sec-websocket-key",
+        b"sec-websocket-protocol",
+        b"sec-websocket-version",
+        b"upgrade",
+        b"user-agent",
+        b"x-forwarded-for",
+        b"x-forwarded-proto",
+    )
+}
+
 
 class HandshakeError(ProtocolError):
     """The request is no opening handshake that can be accepted.
@@ -86,10 +108,15 @@ class Request:
     target: str
     version: str
     headers: list[tuple[bytes, bytes]]
+    _fields: dict[bytes, list[str]] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value in self.headers:
+            self._fields.setdefault(name, []).append(value.decode("latin-1"))
 
     def values(self, name: bytes) -> list[str]:
         """The values of one header field, in order."""
-        return [value.decode("latin-1") for key, value in self.headers if key == name]
+        return self._fields.get(name, [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +147,11 @@ def parse_request(head: bytes, limit: int = MAX_HEAD) -> Request:
         raise HandshakeError(400, "malformed request line (RFC 9112 § 3)")
     headers: list[tuple[bytes, bytes]] = []
     at = line.end()
-    while field := _field(head, at):
-        headers.append((field[1].lower(), field[2]))
-        at = field.end()
+    while parsed := _field(head, at):
+        name = parsed[1].lower()
+        # One object for each common name: there are as many of them as open connections.
+        headers.append((_COMMON.get(name, name), parsed[2]))
+        at = parsed.end()
     if head[at:] != b"\r\n":
         raise HandshakeError(400, "malformed header field (RFC 9112 § 5)")
     method, target, major, minor = (part.decode() for part in line.groups())
