@@ -5,8 +5,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import free_loopback_port
+
+# The suite tries the same examples each time, so that it fails for a change and for nothing else. New
+# ones are looked for by `make soak`, with HYPOTHESIS_PROFILE=soak.
+settings.register_profile("suite", derandomize=True, deadline=None)
+settings.register_profile("soak", max_examples=5000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 IN_CI = os.environ.get("CI") == "true"
 

@@ -16,6 +16,8 @@ websockets  leaves UTF-8 of messages to the runtime  check it; the adapter here 
                                                      does, fragment by fragment
 websockets  looks at the size of a new message       refuse it as out of order, whatever its size
             within another before it looks at order
+websockets  looks at the reason of a Close frame     looks at its code first: 1002, not 1007, when
+            before its code                          both are wrong
 wsproto     refuses close code 1014                  take it: registered with IANA since
 wsproto     forgets, after a control frame within a  remember it: that is what RSV1 on the first
             deflated message, that it is deflated    frame alone is for (RFC 7692 § 6.1)
@@ -42,7 +44,7 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from wsproto.extensions import PerMessageDeflate as WsprotoDeflate
 
-from antiphon.wire import Close, Event, Inflater, Parser, ParserLimits, Ping, Pong
+from antiphon.wire import Close, Event, Inflater, Parser, ParserLimits, Ping, Pong, is_valid_code
 from tests.wire.helpers import client_frame, run
 
 Verdict = tuple[list[Event], int | None]
@@ -137,6 +139,15 @@ def of_wsproto(stream: bytes, *extensions: WsprotoDeflate) -> Verdict:
     return events, None
 
 
+def doubly_wrong(payload: bytes) -> bool:
+    """Whether the payload of a Close frame has a code and a reason that are both wrong."""
+    try:
+        payload[2:].decode()
+    except UnicodeDecodeError:
+        return not is_valid_code(int.from_bytes(payload[:2], "big"))
+    return False
+
+
 def differs(frames: list[Sent], peer: str) -> bool:
     """Whether a stream holds what the table above lists for that peer."""
     within = False
@@ -149,7 +160,7 @@ def differs(frames: list[Sent], peer: str) -> bool:
             shortest = 0 if len(frame.payload) < 126 else 2
             if frame.length_bytes not in (None, shortest):
                 return True
-            if frame.opcode == 8 and within:
+            if frame.opcode == 8 and (within or doubly_wrong(frame.payload)):
                 return True
         if peer == "wsproto" and frame.opcode == 8 and frame.payload[:2] == b"\x03\xf6":  # 1014
             return True
