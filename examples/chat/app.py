@@ -18,8 +18,8 @@ from antiphon import Antiphon, Limits, WebSocket
 
 STATIC = Path(__file__).parent / "static"
 
-RoomName = Annotated[str, Meta(pattern=r"^[\w-]{1,32}$")]
-Name = Annotated[str, Meta(pattern=r"^\S(.{0,22}\S)?$")]
+RoomName = Annotated[str, Meta(pattern=r"^[\w-]{1,32}\Z")]
+Name = Annotated[str, Meta(pattern=r"^\S(.{0,22}\S)?\Z")]
 Text = Annotated[str, Meta(pattern=r"\S", max_length=2000)]
 
 

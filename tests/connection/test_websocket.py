@@ -239,6 +239,8 @@ class TestAccepting:
             for use in uses:
                 with pytest.raises(RuntimeError, match=r"await ws\.accept\(\)"):
                     await use(ws)
+            with pytest.raises(RuntimeError, match=r"await ws\.accept\(\)"):
+                ws.send_nowait("lost")
             await ws.accept()
             await ws.send("now")
 
@@ -1104,6 +1106,17 @@ class TestErrors:
 
         async with watcher.websocket("/") as ws:
             assert (await ws.receive_close()).code == 4001
+
+    async def test_disconnect_of_another_within_a_block(self, app: Antiphon, watcher: TestClient) -> None:
+        """`async with ws` keeps quiet about the end of its own connection, not of another's."""
+
+        @app.websocket("/")
+        async def view(ws: WebSocket) -> None:
+            async with ws:
+                raise WebSocketDisconnect(1001, "another")
+
+        async with watcher.websocket("/") as ws:
+            assert (await ws.receive_close()).code == 1011
 
     async def test_one_does_not_disturb_another(self, app: Antiphon, watcher: TestClient) -> None:
         """A view that fails ends its own connection and no other."""

@@ -81,6 +81,7 @@ def test_forgets_a_room_that_is_empty(server: LiveServer) -> None:
         "/rooms/lobby?name=" + "a" * 25,
         "/rooms/a%20b?name=Ann",
         "/rooms/" + "a" * 33 + "?name=Ann",
+        "/rooms/line%0A?name=Ann",
     ],
 )
 def test_refuses_names_that_cannot_be(server: LiveServer, address: str) -> None:

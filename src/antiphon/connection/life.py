@@ -174,11 +174,15 @@ class Life:
         """
         if self._phase is _OPEN:
             return
+        self.check_usable()
+        self.open()
+
+    def check_usable(self) -> None:
+        """Raise as ``use`` does, and change nothing; from any thread."""
         if self.closed:
             raise self.gone()
-        if not self._options.auto_accept:
+        if self._phase is not _OPEN and not self._options.auto_accept:
             raise RuntimeError("this WebSocket is not accepted yet: await ws.accept() first")
-        self.open()
 
     # --- What the transport tells --------------------------------------------------------------------
 

@@ -130,7 +130,8 @@ class WebSocket(HTTPConnection, Connection):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        if isinstance(error, WebSocketDisconnect):
+        # Another connection's disconnect is not this one's end.
+        if isinstance(error, WebSocketDisconnect) and self.closed:
             return self.catches(error.code)
         await self.ensure_closed(1000 if error is None else 1011)
         return False
@@ -216,11 +217,11 @@ class WebSocket(HTTPConnection, Connection):
 
         Raises:
             WebSocketDisconnect: The connection is gone.
+            RuntimeError: It is not accepted, and the endpoint does not accept by itself.
             TypeError: The message does not fit the type, or JSON.
         """
         prepared = Prepared((self._options.encode(message),))
-        if self.closed:
-            raise self.gone()
+        self.check_usable()
         self.call_soon(self.write_nowait, prepared)
 
     # --- Channels ------------------------------------------------------------------------------------

@@ -6,6 +6,9 @@ that stands ready; only if it waits does that task carry on with the rest. To th
 the same task all along: ``current_task``, time-outs, cancellation and context variables behave as in
 any other. (Python 3.12's eager tasks do the same, but make a task for each coroutine.)
 
+Each begins in an empty context: whoever's call happens to start it, one connection's context variables
+are nothing to another connection's handler.
+
 A task that stands ready waits for a future of its own making: ``Ready`` implements as much of a future
 as ``asyncio.Task`` needs. One whose context was changed, or that was cancelled, is not used again.
 """
@@ -51,7 +54,7 @@ class Ready:
         self._loop = loop
         self._wakeup: Callable[[Any], object] | None = None
         self._work: tuple[Coroutine[Any, Any, None], Any] | None = None
-        self.context = contextvars.copy_context()
+        self.context = contextvars.Context()
         self.run = self.context.run
         self.pristine = self.context.copy()
         self.task: Task[None] = loop.create_task(self._stand(), context=self.context)
@@ -142,14 +145,14 @@ class EagerTasks:
         if not self._ready:
             if asyncio.current_task(loop) is None:
                 Ready(loop)
-            return loop.create_task(coroutine)
+            return loop.create_task(coroutine, context=contextvars.Context())
         ready = self._ready[-1]
         task = ready.task
         try:
             _enter_task(loop, task)
         except RuntimeError:
             # Some task is running already: this one has to wait its turn.
-            return loop.create_task(coroutine)
+            return loop.create_task(coroutine, context=contextvars.Context())
         try:
             waits_for = ready.run(coroutine.send, None)
         except StopIteration:

@@ -82,6 +82,8 @@ def test_fits(annotation: Any, given: list[str], value: object) -> None:
         (int, "x", "Expected `int`, got `str`, got 'x'"),
         (int, "1.5", "'1.5'"),
         (int, "", "''"),
+        (int, "1_0", "'1_0'"),
+        (int, " 5", "' 5'"),
         (int, "9" * 5000, "Integer value out of range"),
         (float, "one", "'one'"),
         (bool, "maybe", "expected a boolean (true or false), got 'maybe'"),

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -15,6 +15,10 @@ from antiphon import Antiphon, Depends, WebSocket
 from antiphon.app.binding import Providers, Site, plan
 from antiphon.errors import BindingError, ConfigurationError
 from antiphon.testing import HandshakeRefused, TestClient
+
+
+class Level(IntEnum):
+    LOW = 1
 
 
 class Colour(Enum):
@@ -197,8 +201,16 @@ class TestPath:
 
         async with client.websocket("/1/2/3/red/x/y") as ws:
             assert await ws.receive_json() == ["1", 2, 3, "red", "x/y"]
+
+        @app.websocket("/enum/{level:int}")
+        async def enum(ws: WebSocket, level: Level) -> None:
+            await ws.send(level.name)
+
         async with client.websocket("/text/7") as ws:
             assert await ws.receive_json() == ["7"]
+        async with client.websocket("/enum/1") as ws:
+            assert await ws.receive() == "LOW"
+        assert await refusal(client, "/enum/7") == (400, "level: Invalid enum value 7, got '7'")
 
     async def test_wins_over_everything_but_depends(self, app: Antiphon, client: TestClient) -> None:
         """A client cannot override a path parameter by the query; providers do not replace it."""

@@ -72,7 +72,7 @@ def _scalar(annotation: Any) -> Callable[[str], Any] | None:
         return annotation
     is_enum = isinstance(annotation, type) and issubclass(annotation, Enum)
     if annotation in _SCALARS or is_enum or origin is Literal:
-        return lambda text: _lax(text, annotation)
+        return lambda text: _lax(text, annotation, by_number=annotation not in _SCALARS)
     return None
 
 
@@ -106,12 +106,14 @@ def _bool(text: str) -> bool:
     raise ValueError(f"expected a boolean (true or false), got {text!r}")
 
 
-def _lax(text: str, annotation: Any) -> Any:
+def _lax(text: str, annotation: Any, *, by_number: bool) -> Any:
     try:
         return msgspec.convert(text, annotation, strict=False)
     except msgspec.ValidationError as error:
         # An enum or literal of numbers: msgspec looks a text up only among texts.
         try:
-            return msgspec.convert(int(text), annotation)
+            if by_number:
+                return msgspec.convert(int(text), annotation)
         except ValueError:
-            raise ValueError(f"{error}, got {text!r}") from None
+            pass
+        raise ValueError(f"{error}, got {text!r}") from None

@@ -253,8 +253,8 @@ def _path(handler: Callable[..., Any], parameter: inspect.Parameter) -> Resolve:
     async def resolve(session: Session) -> Any:
         assert session.connection is not None
         value = session.connection.path_params[name]
-        # The router's own converter ({n:int}) has made a value of it already.
-        if not isinstance(value, str) and annotation is not str and get_origin(annotation) is not Annotated:
+        # The router's own converter ({n:int}) may have made of it already what is asked for.
+        if annotation in (_MISSING, Any) or (inspect.isclass(annotation) and isinstance(value, annotation)):
             return value
         return _converted(name, convert, [str(value)])
 
