@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypedDict, TypeVar, Unpack
 
@@ -32,7 +33,7 @@ from antiphon.channels import Broker, Channel, Hub, check
 from antiphon.connection import Terms
 from antiphon.errors import ConfigurationError
 from antiphon.limits import Limits, Timeouts
-from antiphon.loop import WorkerThreads
+from antiphon.loop import WorkerThreads, spread
 from antiphon.server import Listen, run
 from antiphon.signals import Observer, Signal
 from antiphon.wire import Deflate
@@ -86,19 +87,18 @@ class Antiphon(Starlette):
         self._lifespan = lifespan
         self._deadline: float | None = None
         self.router.default = not_found
-        self.limits = limits or Limits()
-        self.timeouts = timeouts or Timeouts()
+        terms = Terms(limits or Limits(), timeouts or Timeouts(), compression)
         self.providers = Providers()
         self.endpoints: dict[str, Endpoint] = {}
         self._observers: list[Observer] = []
-        threads = WorkerThreads(self.limits.worker_threads)
+        threads = WorkerThreads(terms.limits.worker_threads)
         self.services = Services(
             hub=Hub(broker or MemoryBroker()),
             threads=threads,
             providers=self.providers,
             session=Session(None, threads, None),
             allows_origin=OriginCheck(allowed_origins),
-            terms=Terms(self.limits, self.timeouts, compression),
+            terms=terms,
             observer=self._observe,
         )
         for each in routes or ():
@@ -107,6 +107,25 @@ class Antiphon(Starlette):
     def __repr__(self) -> str:
         connections = sum(len(each.connections) for each in self.endpoints.values())
         return f"<Antiphon {len(self.routes)} routes, {connections} connections>"
+
+    @property
+    def limits(self) -> Limits:
+        """How much a peer may use; what is set holds for connections from then on."""
+        return self.services.terms.limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self.services.terms = replace(self.services.terms, limits=limits)
+        self.services.threads.most = limits.worker_threads
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """How long to wait for a peer, likewise."""
+        return self.services.terms.timeouts
+
+    @timeouts.setter
+    def timeouts(self, timeouts: Timeouts) -> None:
+        self.services.terms = replace(self.services.terms, timeouts=timeouts)
 
     # --- Endpoints and routes ------------------------------------------------------------------------
 
@@ -230,22 +249,26 @@ class Antiphon(Starlette):
         """
         run(self, Listen(host, port), log_level=log_level)
 
-    async def drain(self) -> None:
-        """Part from all connections with 1001, and wait for them to end, within ``timeouts.drain``.
+    async def drain(self, code: int = 1001, reason: str = "the server stops") -> None:
+        """Part from all connections, and wait for them to end, within ``timeouts.drain``.
 
         Called again, it parts from those that came meanwhile; the deadline stays.
+
+        Args:
+            code: The close code.
+            reason: The close reason.
         """
         loop = asyncio.get_running_loop()
         if self._deadline is None:
             self._deadline = loop.time() + self.timeouts.drain
         deadline = self._deadline
         gone = []
-        for endpoint in self.endpoints.values():
-            for ws in tuple(endpoint.connections.values()):
-                left = loop.create_future()
-                gone.append(left)
-                ws.when_lost(partial(left.set_result, None))
-                leave(ws)
+        connections = [ws for endpoint in self.endpoints.values() for ws in endpoint.connections.values()]
+        async for ws in spread(connections, min(self.timeouts.spread, max(0.0, deadline - loop.time()))):
+            left = loop.create_future()
+            gone.append(left)
+            ws.when_lost(partial(left.set_result, None))
+            leave(ws, code, reason)
         if gone:
             await asyncio.wait(gone, timeout=max(0.0, deadline - loop.time()))
         for endpoint in self.endpoints.values():
@@ -256,14 +279,13 @@ class Antiphon(Starlette):
         await self.services.hub.start()
         self._deadline = None
         try:
-            if self._lifespan is None:
-                yield {}
-            else:
-                async with self._lifespan(self) as state:
-                    yield state or {}
+            async with AsyncExitStack() as stack:
+                state = await stack.enter_async_context(self._lifespan(self)) if self._lifespan else None
+                # Handlers and what was made for them end before what they may use.
+                stack.push_async_callback(self.services.session.close)
+                stack.push_async_callback(self.drain)
+                yield state or {}
         finally:
-            await self.drain()
-            await self.services.session.close()
             await self.services.hub.stop()
 
     def _observe(self, signal: Signal) -> None:

@@ -34,10 +34,11 @@ class OriginCheck:
     """
 
     def __init__(self, allowed: Origins = None) -> None:
-        self._any = allowed == "*" or (allowed is not None and "*" in allowed)
-        if isinstance(allowed, str) and not self._any:
+        if isinstance(allowed, str) and allowed != "*":
             raise ConfigurationError(f"allowed_origins is a list of origins, or '*' for all: [{allowed!r}]")
-        self._allowed = [] if self._any or allowed is None else [_origin(each) for each in allowed]
+        given = tuple(allowed or ())
+        self._any = "*" in given
+        self._allowed = [_origin(each) for each in given if each != "*"]
 
     def __repr__(self) -> str:
         return f"<OriginCheck {'any' if self._any else self._allowed or 'same host'}>"

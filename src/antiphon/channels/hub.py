@@ -76,8 +76,15 @@ class Hub:
             self._loop = loop
             self._mailbox = mailbox_of(loop)
             self._started = loop.create_task(self._broker.start(self._received))
-        if self._started is not None:
-            await asyncio.shield(self._started)
+        started = self._started
+        if started is not None:
+            try:
+                await asyncio.shield(started)
+            except Exception:
+                # Whoever comes next tries again.
+                if self._started is started:
+                    self._loop = self._started = None
+                raise
             self._started = None
 
     async def stop(self) -> None:
@@ -121,8 +128,15 @@ class Hub:
             joined = asyncio.ensure_future(self._broker.subscribe(channel))
             stream = self._streams[channel] = Stream(joined)
         stream.subscribers[subscriber] = None
-        if not stream.joined.done():
-            await asyncio.shield(stream.joined)
+        try:
+            if stream.joined.done():
+                stream.joined.result()
+            else:
+                await asyncio.shield(stream.joined)
+        except Exception:
+            if self._streams.get(channel) is stream:
+                del self._streams[channel]
+            raise
 
     def unsubscribe(self, channel: str, subscriber: Subscriber) -> None:
         """Deliver a channel's publications to a subscriber no more."""

@@ -8,6 +8,8 @@ from typing import Any
 from antiphon.channels import Batch, Hub, Publication, check
 from antiphon.codec import encode_json
 from antiphon.connection import Connection, Prepared
+from antiphon.errors import WebSocketException
+from antiphon.wire import CloseCode
 
 
 def bare(publications: Sequence[Publication]) -> Prepared:
@@ -54,9 +56,10 @@ class RawSubscriber:
 class RawSubscriptions:
     """The channels one connection is subscribed to; they end with it."""
 
-    def __init__(self, connection: Connection, hub: Hub) -> None:
+    def __init__(self, connection: Connection, hub: Hub, most: int) -> None:
         self._connection = connection
         self._hub = hub
+        self._most = most
         self._subscribers: dict[str, RawSubscriber] = {}
         connection.when_lost(self._leave_all)
 
@@ -64,13 +67,23 @@ class RawSubscriptions:
         return f"<RawSubscriptions {list(self._subscribers)}>"
 
     async def add(self, channel: str, *, envelope: bool) -> None:
-        """Subscribe to a channel; a second time changes nothing."""
+        """Subscribe to a channel; a second time changes nothing.
+
+        Raises:
+            WebSocketException: There are as many as there may be.
+        """
         check(channel)
         if channel in self._subscribers:
             return
+        if len(self._subscribers) >= self._most:
+            raise WebSocketException(CloseCode.POLICY_VIOLATION, f"more than {self._most} subscriptions")
         subscriber = RawSubscriber(self._connection, with_envelope=envelope)
         self._subscribers[channel] = subscriber
-        await self._hub.subscribe(channel, subscriber)
+        try:
+            await self._hub.subscribe(channel, subscriber)
+        except Exception:
+            self._subscribers.pop(channel, None)
+            raise
 
     async def remove(self, channel: str) -> None:
         """Unsubscribe from a channel."""
