@@ -12,7 +12,6 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -147,11 +146,7 @@ class Endpoint(ABC):
         scope["endpoint"] = self
         transport = transport_of(scope, receive, send, services.terms)
         ws = self.websocket_class(scope, transport, self._options, services.terms.limits)
-        ws.make_subscriptions = partial(RawSubscriptions, ws, services.hub)
-        ws.on_open = partial(self._opened, ws)
-        ws.on_overflow = partial(self._overflowed, ws)
-        # First of all that wants to know: a ``close`` handler does not find it among the connections.
-        ws.when_lost(partial(self._ended, ws))
+        ws.keeper = self
         ws.ahead = services.hub
         transport.attach(ws)
         overdue = self._call_when_overdue(ws)
@@ -214,21 +209,30 @@ class Endpoint(ABC):
         if not self.services.hub.subscribers(self._channel):
             await self.services.hub.subscribe(self._channel, self)
 
-    def _opened(self, ws: WebSocket) -> None:
+    # --- What a connection tells its keeper ----------------------------------------------------------
+
+    def opened(self, ws: WebSocket) -> None:
+        """Its handshake is accepted."""
         # What was broadcast before it came is not for it.
         self.services.hub.flush()
         self._connections[ws.id] = ws
         self.services.observer(ConnectionOpened(self.path, ws.id))
 
-    def _ended(self, ws: WebSocket) -> None:
+    def ended(self, ws: WebSocket) -> None:
+        """It is over; a ``close`` handler, which runs after this, does not find it any more."""
         if self._connections.pop(ws.id, None) is None:
             return
         code, reason = ws.close_code or 1006, ws.close_reason
         self.services.observer(ConnectionEnded(self.path, ws.id, code, reason))
 
-    def _overflowed(self, ws: WebSocket, waiting: int) -> None:
+    def overflowed(self, ws: WebSocket, waiting: int) -> None:
+        """It read too slowly and was disconnected, with so many bytes waiting."""
         logger.warning("%r reads too slowly: disconnected with %d bytes waiting", ws, waiting)
         self.services.observer(OutboxOverflowed(self.path, ws.id, waiting))
+
+    def subscriptions(self, ws: WebSocket) -> RawSubscriptions:
+        """Make what it is subscribed to."""
+        return RawSubscriptions(ws, self.services.hub, self.services.terms.limits.subscriptions)
 
     def _call_when_overdue(self, ws: WebSocket) -> asyncio.TimerHandle:
         timeouts = self.services.terms.timeouts
@@ -250,9 +254,9 @@ class Endpoint(ABC):
         return self._options.auto_accept
 
 
-def leave(ws: WebSocket) -> None:
+def leave(ws: WebSocket, code: int = 1001, reason: str = "the server stops") -> None:
     """Part from a connection because this server stops."""
     if ws.phase is Phase.CONNECTING:
         ws.refuse(503)
     elif ws.accepted:
-        ws.end(1001, "the server stops")
+        ws.end(code, reason)

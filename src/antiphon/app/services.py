@@ -12,7 +12,7 @@ from antiphon.loop import WorkerThreads
 from antiphon.signals import Observer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Services:
     """What endpoints share.
 
@@ -22,7 +22,7 @@ class Services:
         providers: What handlers can ask for.
         session: What lives as long as the application.
         allows_origin: Which browsers' pages may connect.
-        terms: What a peer may use, and how long to wait for it.
+        terms: What a peer may use, and how long to wait for it; set anew where the server changes it.
         observer: Who is told what happens.
     """
 

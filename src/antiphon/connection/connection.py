@@ -65,16 +65,25 @@ class Connection(Life):
         messages_received: Who takes the messages from the transport; the inbox, unless an endpoint does.
         end_received: Whether the handler got the event that says so, when it reads raw events.
         answering: Whether the next message sent is likely the answer to the last one taken.
-        on_overflow: Called with the waiting bytes when this peer reads too slowly and is disconnected.
         ahead: What goes before anything that is sent or closed: publications that wait for the tick's end.
     """
+
+    __slots__ = (
+        "_loop",
+        "_mailbox",
+        "ahead",
+        "answering",
+        "end_received",
+        "id",
+        "inbox",
+        "messages_received",
+    )
 
     def __init__(self, transport: Transport, options: Options, limits: Limits) -> None:
         super().__init__(transport, options)
         self.id = str(uuid4())
-        self.inbox = Inbox(transport, limits.inbound_messages)
+        self.inbox = Inbox(transport, limits.inbound_messages, limits.inbound)
         self.messages_received: Callable[[Sequence[str | bytes]], None] = self.inbox.put
-        self.on_overflow: Callable[[int], None] = nothing
         self.ahead: Ahead = NOTHING_AHEAD
         self.answering = False
         self.end_received = False
@@ -153,7 +162,8 @@ class Connection(Life):
 
     def overflow(self, full: OutboxFull) -> None:
         """Part from a peer that reads too slowly."""
-        self.on_overflow(full.waiting)
+        if self.keeper is not None:
+            self.keeper.overflowed(self, full.waiting)
         self.end(TOO_SLOW, "too slow: the outbox is full", discard=True)
 
     def call_soon(self, function: Callable[..., object], *args: Any) -> None:

@@ -10,6 +10,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+#: Only messages above so many bytes are worth counting by their bytes: the others are few enough.
+LARGE = 16 * 1024
+
 
 class Source(Protocol):
     """What can be held back."""
@@ -27,17 +30,19 @@ class Inbox:
     Args:
         source: Held back while ``limit`` messages wait.
         limit: Messages that may wait.
+        bytes_limit: Bytes that they may have.
 
     Attributes:
         waiting: The messages, the oldest first: a list, since it is short, and most are empty.
         paused: Whether the peer is held back.
     """
 
-    __slots__ = ("_limit", "_source", "_waiter", "paused", "waiting")
+    __slots__ = ("_bytes_limit", "_limit", "_source", "_waiter", "paused", "waiting")
 
-    def __init__(self, source: Source, limit: int) -> None:
+    def __init__(self, source: Source, limit: int, bytes_limit: int) -> None:
         self._source = source
         self._limit = limit
+        self._bytes_limit = bytes_limit
         self.waiting: list[str | bytes] = []
         self.paused = False
         self._waiter: asyncio.Future[None] | None = None
@@ -53,7 +58,11 @@ class Inbox:
         self.waiting.extend(messages)
         if self._waiter is not None:
             self.wake()
-        if len(self.waiting) >= self._limit and not self.paused:
+        if not self.paused and (
+            len(self.waiting) >= self._limit
+            # Of what one read brings only the first message can be larger than the read.
+            or (len(messages[0]) > LARGE and sum(map(len, self.waiting)) >= self._bytes_limit)
+        ):
             self.paused = True
             self._source.pause_reading()
 
@@ -69,8 +78,12 @@ class Inbox:
         return message
 
     def relax(self) -> None:
-        """Let the peer go on if half of the limit is free; for who takes from ``waiting`` directly."""
-        if self.paused and len(self.waiting) <= self._limit // 2:
+        """Let the peer go on if half of the limits is free; for who takes from ``waiting`` directly."""
+        if (
+            self.paused
+            and len(self.waiting) <= self._limit // 2
+            and sum(map(len, self.waiting)) <= self._bytes_limit // 2
+        ):
             self.paused = False
             self._source.resume_reading()
 

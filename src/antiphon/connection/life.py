@@ -7,8 +7,9 @@ sent and received meanwhile is for ``Connection``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Protocol
 
-from antiphon.connection.options import Options
+from antiphon.connection.options import Options, Subscriptions
 from antiphon.connection.phase import TRANSITIONS, Move, Phase
 from antiphon.connection.transport import Headers, Transport
 from antiphon.errors import ConnectionClosed, HandshakeRejected, WebSocketDisconnect
@@ -20,6 +21,22 @@ _CLOSED = Phase.CLOSED
 _REJECTED = Phase.REJECTED
 
 
+class Keeper(Protocol):
+    """Who keeps connections, and is told of their lives."""
+
+    def opened(self, ws: Any) -> None:
+        """Its handshake is accepted."""
+
+    def ended(self, ws: Any) -> None:
+        """It is over."""
+
+    def overflowed(self, ws: Any, waiting: int) -> None:
+        """It read too slowly and was disconnected, with so many bytes waiting."""
+
+    def subscriptions(self, ws: Any) -> Subscriptions:
+        """Make what it is subscribed to."""
+
+
 class Life:
     """Where one connection stands.
 
@@ -28,11 +45,22 @@ class Life:
         options: What its endpoint decided.
 
     Attributes:
-        on_open: Called when the handshake is accepted.
+        keeper: Whoever keeps this connection and others, if anybody.
     """
 
+    __slots__ = (
+        "_close_code",
+        "_close_reason",
+        "_closed_here",
+        "_options",
+        "_phase",
+        "_transport",
+        "_when_lost",
+        "keeper",
+    )
+
     def __init__(self, transport: Transport, options: Options) -> None:
-        self.on_open: Callable[[], None] = nothing
+        self.keeper: Keeper | None = None
         self._transport = transport
         self._options = options
         self._phase = Phase.CONNECTING
@@ -115,7 +143,8 @@ class Life:
                 "too late for a subprotocol or headers: this handshake was accepted when Timeouts.accept had "
                 "passed; raise that, or accept explicitly with auto_accept=False"
             )
-        self.on_open()
+        if self.keeper is not None:
+            self.keeper.opened(self)
 
     def admit(self) -> None:
         """Accept for a handler that does not come round to it, so that the client does not hang.
@@ -191,6 +220,8 @@ class Life:
         self._move(Move.LOSE)
         if self._close_code is None:
             self._close_code, self._close_reason = code, reason
+        if self.keeper is not None:
+            self.keeper.ended(self)
         self.stop_waiting()
         callbacks, self._when_lost = self._when_lost, []
         for callback in callbacks:

@@ -7,7 +7,7 @@ gone, and knows nothing of endpoints, channels or servers: what it needs of them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -40,10 +40,11 @@ class WebSocket(HTTPConnection, Connection):
     ``path_params``, ``cookies``, ``client``, ``session``, ``user``, ``state``, ``app``.
     """
 
+    __slots__ = ("_subscriptions",)
+
     def __init__(self, scope: Scope, transport: Transport, options: Options, limits: Limits) -> None:
         HTTPConnection.__init__(self, scope)
         Connection.__init__(self, transport, options, limits)
-        self.make_subscriptions: Callable[[], Subscriptions] | None = None
         self._subscriptions: Subscriptions | None = None
 
     def __repr__(self) -> str:
@@ -247,9 +248,9 @@ class WebSocket(HTTPConnection, Connection):
 
     def _channels(self) -> Subscriptions:
         if self._subscriptions is None:
-            if self.make_subscriptions is None:
+            if self.keeper is None:
                 raise ConfigurationError("this WebSocket belongs to no application with channels")
-            self._subscriptions = self.make_subscriptions()
+            self._subscriptions = self.keeper.subscriptions(self)
         return self._subscriptions
 
 

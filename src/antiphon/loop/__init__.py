@@ -2,19 +2,22 @@
 
 from antiphon.loop.eager import EagerTasks, eager_tasks
 from antiphon.loop.mailbox import Mailbox, mailbox_of
+from antiphon.loop.spread import spread
 from antiphon.loop.threads import WorkerThreads, harmless
 from antiphon.loop.tick import Tick, tick_of
-from antiphon.loop.wheel import Wheel, wheel_of
+from antiphon.loop.wheel import Turning, Wheel, wheel_of
 
 __all__ = [
     "EagerTasks",
     "Mailbox",
     "Tick",
+    "Turning",
     "Wheel",
     "WorkerThreads",
     "eager_tasks",
     "harmless",
     "mailbox_of",
+    "spread",
     "tick_of",
     "wheel_of",
 ]

@@ -23,17 +23,20 @@ class WorkerThreads:
 
     Args:
         most: Threads at most.
+
+    Attributes:
+        most: Likewise; may be changed.
     """
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._calls: SimpleQueue[_Call] = SimpleQueue()
         self._threads = 0
         self._free = 0
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"<WorkerThreads {self._threads} of {self._most}, {self._free} free>"
+        return f"<WorkerThreads {self._threads} of {self.most}, {self._free} free>"
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """Call a function in a worker thread, with the caller's context variables.
@@ -44,7 +47,7 @@ class WorkerThreads:
         with self._lock:
             if self._free:
                 self._free -= 1
-            elif self._threads < self._most:
+            elif self._threads < self.most:
                 self._threads += 1
                 threading.Thread(target=self._work, name="antiphon worker", daemon=True).start()
         self._calls.put(call)

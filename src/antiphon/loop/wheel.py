@@ -41,6 +41,11 @@ class Wheel:
     def __repr__(self) -> str:
         return f"<Wheel with {self._standing} on it>"
 
+    @property
+    def now(self) -> float:
+        """Seconds that the wheel has turned; to measure with only while standing on it."""
+        return self._now * TICK
+
     def add(self, member: Turning, delay: float) -> None:
         """Have a member's turn come after a delay in seconds, or up to a tick later."""
         # One more tick than the delay has, since the current one has begun already.

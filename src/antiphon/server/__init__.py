@@ -1,6 +1,6 @@
 """Serving an application over the network."""
 
 from antiphon.server.protocol import WebSocketProtocol
-from antiphon.server.run import Listen, run
+from antiphon.server.run import Changes, Listen, run
 
-__all__ = ["Listen", "WebSocketProtocol", "run"]
+__all__ = ["Changes", "Listen", "WebSocketProtocol", "run"]

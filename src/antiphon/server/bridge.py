@@ -115,7 +115,8 @@ class AsgiBridge:
     def _attach(self) -> DirectTransport:
         if self._transport is None:
             self._transport = self._offer.direct()
-            self._inbox = Inbox(self._transport, self._transport.terms.limits.inbound_messages)
+            limits = self._transport.terms.limits
+            self._inbox = Inbox(self._transport, limits.inbound_messages, limits.inbound)
             self._transport.attach(self)
         return self._transport
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -20,8 +19,9 @@ from uvicorn.server import ServerState
 
 from antiphon.connection import DENIAL, Headers, Terms
 from antiphon.connection.transports.direct import EXTENSION, DirectTransport
-from antiphon.limits import Limits, Timeouts
+from antiphon.loop import wheel_of
 from antiphon.server.bridge import AsgiBridge
+from antiphon.server.reception import reception_of
 from antiphon.wire import (
     Agreement,
     Deflate,
@@ -53,12 +53,14 @@ class WebSocketProtocol(asyncio.Protocol):
         self._connections: set[Any] = server_state.connections
         self._server = server_state
         self._app_state = app_state
-        self._terms = terms_of(config)
+        self._reception = reception_of(config, server_state)
+        self._terms = self._reception.terms
         self._socket: asyncio.Transport
         self._opening: Opening | None = None
         self._path = ""
         self._early = bytearray()
         self._direct: DirectTransport | None = None
+        self.slot: int | None = None
 
     def __repr__(self) -> str:
         return f"<WebSocketProtocol {self._path}>"
@@ -81,17 +83,21 @@ class WebSocketProtocol(asyncio.Protocol):
         try:
             request = parse_request(data, self._terms.limits.head)
             self._opening = read_opening(request)
+            self._enter(request)
         except HandshakeError as error:
             logger.info("a handshake was refused: %s", error)
             self._connections.discard(self)
             self._socket.write(error.response())
             self._socket.close()
             return
+        wheel_of(asyncio.get_running_loop()).add(self, self._terms.timeouts.handshake)
         self._run(self._scope(request, self._opening))
 
     def connection_lost(self, error: Exception | None) -> None:
         """The client went away before the handshake was answered."""
         self._connections.discard(self)
+        self._reception.leave(self._socket)
+        self._wait_no_longer()
         if self._direct is not None:
             self._direct.connection_lost(error)
 
@@ -100,7 +106,26 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._direct is not None:
             self._direct.reject(503, (), b"the server stops")
 
+    def turn(self) -> None:
+        """The application took too long to answer."""
+        logger.warning("%r was neither accepted nor refused in time: refused", self)
+        self.direct().reject(503, (), b"the handshake took too long")
+
     # --- The application -----------------------------------------------------------------------------
+
+    def _enter(self, request: Request) -> None:
+        """Count the connection, unless the HTTP protocol has; only now is a proxy's client known.
+
+        Raises:
+            HandshakeError: There are too many.
+        """
+        address = (get_remote_addr(self._socket) or (None,))[0]
+        self._reception.enter(self._socket, address)
+        self._reception.recognise(self._socket, address, request.headers)
+
+    def _wait_no_longer(self) -> None:
+        if self.slot is not None:
+            wheel_of(asyncio.get_running_loop()).remove(self)
 
     def _scope(self, request: Request, opening: Opening) -> dict[str, Any]:
         path, _, query = request.target.partition("?")
@@ -152,6 +177,11 @@ class WebSocketProtocol(asyncio.Protocol):
         """The connection, for an application that takes it over on its own terms."""
         if self._direct is None:
             self._direct = DirectTransport(self._socket, self, terms or self._terms)
+            if terms is not None:
+                # An endpoint of ours has deadlines of its own.
+                self._wait_no_longer()
+            else:
+                self._reception.bridged.add(self._direct)
         return self._direct
 
     def accept(
@@ -173,12 +203,12 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def hand_over(self, protocol: DirectTransport | None) -> bytes:
         """Let go of the socket; return what the client sent too early."""
-        connections = self._connections
-        connections.discard(self)
+        self._wait_no_longer()
+        self._connections.discard(self)
         if protocol is not None:
             self._socket.set_protocol(protocol)
-            connections.add(protocol)
-            protocol.when_gone(connections.discard)
+            self._connections.add(protocol)
+            protocol.when_gone(self._reception.when_gone)
             if len(self._early) > self._terms.limits.high_water:
                 self._socket.resume_reading()
         return bytes(self._early)
@@ -187,13 +217,3 @@ class WebSocketProtocol(asyncio.Protocol):
         if logger.isEnabledFor(logging.INFO):
             client = get_remote_addr(self._socket) or ("?", 0)
             logger.info('%s:%d - "WebSocket %s" %s', *client, self._path, outcome)
-
-
-@lru_cache(maxsize=4)
-def terms_of(config: Config) -> Terms:
-    """The terms that uvicorn's own options stand for; for applications that bring none."""
-    limits = Limits(message=config.ws_max_size, frame=config.ws_max_size)
-    timeouts = Timeouts(
-        ping_interval=config.ws_ping_interval or None, ping=config.ws_ping_timeout or Timeouts().ping
-    )
-    return Terms(limits, timeouts, Deflate() if config.ws_per_message_deflate else None)

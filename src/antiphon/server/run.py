@@ -10,8 +10,8 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import uvicorn
@@ -19,9 +19,14 @@ from starlette.types import ASGIApp
 from uvicorn.importer import import_from_string
 from uvicorn.supervisors import ChangeReload
 
+from antiphon.connection.transports.direct import DirectTransport
 from antiphon.errors import AddressInUse, ConfigurationError
-from antiphon.limits import Limits, Timeouts
+from antiphon.limits import Limits, Number, Timeouts, changed
+from antiphon.loop import spread
+from antiphon.server.http import HttpProtocol
 from antiphon.server.protocol import WebSocketProtocol
+from antiphon.server.reception import reception_of
+from antiphon.wire import CloseCode
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -36,7 +41,7 @@ class Drainable(Protocol):
     limits: Limits
     timeouts: Timeouts
 
-    async def drain(self) -> None:
+    async def drain(self, code: int = ..., reason: str = ...) -> None:
         """Close every connection, and wait for it within a deadline."""
 
 
@@ -47,14 +52,73 @@ class Listen:
     Attributes:
         host: The address.
         port: The port.
+        proxies: Addresses and networks of proxies that are believed when they say for whom they ask, with
+            commas between; ``"*"`` for all. None: the environment's ``FORWARDED_ALLOW_IPS``, or else this
+            machine only.
     """
 
     host: str = "127.0.0.1"
     port: int = 8000
+    proxies: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What whoever starts the server wants otherwise than the application says.
+
+    Attributes:
+        limits: Fields of ``Limits``.
+        timeouts: Fields of ``Timeouts``.
+    """
+
+    limits: Mapping[str, Number] = field(default_factory=dict)
+    timeouts: Mapping[str, Number] = field(default_factory=dict)
+
+
+NO_CHANGES = Changes()
+
+
+class Config(uvicorn.Config):
+    """uvicorn's configuration, with what a peer may use and how long to wait for it.
+
+    Args:
+        app: The application, or where to find it, as ``"module:app"``.
+        changes: What is to be otherwise than the application says.
+        **options: uvicorn's.
+
+    Attributes:
+        limits: Those of the application, or of the first that is mounted in it.
+        timeouts: Likewise.
+    """
+
+    def __init__(self, app: ASGIApp | str, changes: Changes, **options: Any) -> None:
+        self.changes = changes
+        self.limits = changed(Limits(), changes.limits)
+        self.timeouts = changed(Timeouts(), changes.timeouts)
+        super().__init__(app, http=HttpProtocol, ws=WebSocketProtocol, lifespan="auto", **options)
+
+    def load(self) -> None:
+        """Load the application, and change what it says. Raises ``ConfigurationError``."""
+        super().load()
+        self.take_terms()
+
+    def take_terms(self) -> None:
+        """Take limits and timeouts from the application, and change them there as well."""
+        applications = tuple(drainables(application_of(self)))
+        for each in applications:
+            each.limits = changed(each.limits, self.changes.limits)
+            each.timeouts = changed(each.timeouts, self.changes.timeouts)
+        if applications:
+            self.limits, self.timeouts = applications[0].limits, applications[0].timeouts
+        self.ws_max_size = self.limits.message
+        self.ws_ping_interval = self.timeouts.ping_interval
+        self.ws_ping_timeout = self.timeouts.ping
 
 
 class Server(uvicorn.Server):
     """A uvicorn server that says where it serves, and parts from its connections before it stops."""
+
+    config: Config
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -64,17 +128,33 @@ class Server(uvicorn.Server):
             logger.info("Serving on http://%s (press Ctrl-C to stop)", where)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen no more, part from all connections, and be done when the time is over."""
         for server in self.servers:
             server.close()
         loop = asyncio.get_running_loop()
-        began = loop.time()
         applications = tuple(drainables(application_of(self.config)))
-        if applications:
-            await asyncio.gather(*(each.drain() for each in applications))
-            # One deadline for everything: uvicorn waits for what is left of it.
-            left = max(each.timeouts.drain for each in applications) - (loop.time() - began)
-            self.config.timeout_graceful_shutdown = max(LEAST, left)  # type: ignore[assignment]
+        timeouts = [each.timeouts for each in applications] or [self.config.timeouts]
+        # One deadline for everything: uvicorn waits for what is left of it.
+        deadline = loop.time() + max(each.drain for each in timeouts)
+        loop.call_at(deadline, self._abort)
+        code, reason = CloseCode.GOING_AWAY, "the server stops"
+        if self.config.should_reload:
+            code, reason = CloseCode.SERVICE_RESTART, "the server restarts"
+        await asyncio.gather(self._part(code, reason), *(each.drain(code, reason) for each in applications))
+        left = deadline - loop.time()
+        self.config.timeout_graceful_shutdown = max(LEAST, left)  # type: ignore[assignment]
         await super().shutdown(sockets)
+
+    async def _part(self, code: int, reason: str) -> None:
+        """Part from those connections that no application of ours parts from."""
+        bridged = tuple(reception_of(self.config, self.server_state).bridged)
+        async for connection in spread(bridged, self.config.timeouts.spread):
+            connection.shutdown(code, reason)
+
+    def _abort(self) -> None:
+        for connection in tuple(self.server_state.connections):
+            if isinstance(connection, DirectTransport):
+                connection.abort()
 
 
 def drainables(app: Any, seen: frozenset[int] = frozenset()) -> Iterator[Drainable]:
@@ -98,7 +178,14 @@ def application_of(config: uvicorn.Config) -> Any:
     return app
 
 
-def run(app: ASGIApp | str, listen: Listen, *, log_level: str = "info", reload: bool = False) -> None:
+def run(
+    app: ASGIApp | str,
+    listen: Listen,
+    *,
+    log_level: str = "info",
+    reload: bool = False,
+    changes: Changes = NO_CHANGES,
+) -> None:
     """Serve an application until SIGINT or SIGTERM.
 
     Args:
@@ -106,12 +193,13 @@ def run(app: ASGIApp | str, listen: Listen, *, log_level: str = "info", reload: 
         listen: Where to listen.
         log_level: The level of uvicorn's logs.
         reload: Serve anew when a source file changes; needs ``"module:app"``.
+        changes: What limits and timeouts are to be, other than the application says.
 
     Raises:
         AddressInUse: Another program listens there.
-        ConfigurationError: The address cannot be listened on.
+        ConfigurationError: The address cannot be listened on, or a limit cannot be.
     """
-    config = configuration(app, listen, log_level=log_level, reload=reload)
+    config = configuration(app, listen, log_level=log_level, reload=reload, changes=changes)
     sock = bind(listen)
     server = Server(config)
     try:
@@ -130,24 +218,26 @@ def run(app: ASGIApp | str, listen: Listen, *, log_level: str = "info", reload: 
         sock.close()
 
 
-def configuration(app: ASGIApp | str, listen: Listen, *, log_level: str, reload: bool) -> uvicorn.Config:
-    """uvicorn's configuration for an application, with the application's own limits."""
-    config = uvicorn.Config(
+def configuration(
+    app: ASGIApp | str, listen: Listen, *, log_level: str, reload: bool, changes: Changes = NO_CHANGES
+) -> Config:
+    """uvicorn's configuration for an application, with the application's own limits.
+
+    Raises:
+        ConfigurationError: A change cannot be.
+    """
+    config = Config(
         app,
+        changes,
         host=listen.host,
         port=listen.port,
         log_level=log_level,
         reload=reload,
-        ws=WebSocketProtocol,
-        lifespan="auto",
+        forwarded_allow_ips=listen.proxies,
     )
-    application = app if reload else application_of(config)
-    limits = getattr(application, "limits", Limits())
-    timeouts = getattr(application, "timeouts", Timeouts())
-    config.ws_max_size = limits.message
-    config.ws_ping_interval = timeouts.ping_interval
-    config.ws_ping_timeout = timeouts.ping
-    config.timeout_graceful_shutdown = max(1, round(timeouts.drain))
+    if not reload:
+        # What cannot be is said before anything listens; a process that reloads leaves that to its child.
+        config.take_terms()
     return config
 
 

@@ -105,6 +105,13 @@ class Parser:
         waiting = len(self._rest) - self._at + sum(map(len, self._chunks))
         return f"<Parser {state}, {waiting} bytes waiting>"
 
+    @property
+    def unfinished(self) -> object | None:
+        """What stands for the message that has begun and is not complete, as long as it is not."""
+        if self._assembly is not None:
+            return self._assembly
+        return self._chunks if self._missing else None
+
     def feed(self, data: bytes, at_most: int | None = None) -> list[Event]:
         """Take a chunk of input; return the events that it completes.
 

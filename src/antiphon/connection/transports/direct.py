@@ -14,7 +14,9 @@ from typing import Protocol, cast
 
 from antiphon.connection.transport import Headers, Receiver, Terms
 from antiphon.connection.transports.compression import Compression
-from antiphon.connection.transports.writer import FrameWriter
+from antiphon.connection.transports.guard import Guard
+from antiphon.connection.transports.watch import Watch
+from antiphon.connection.transports.writer import FrameWriter, end_writing
 from antiphon.errors import ProtocolError
 from antiphon.loop import wheel_of
 from antiphon.wire import (
@@ -84,30 +86,28 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
     __slots__ = (
         "_gone",
         "_handshake",
-        "_heard",
         "_parser",
-        "_pinged",
-        "_reading",
         "_session",
-        "_socket",
         "_timer",
-        "slot",
+        "_watch",
+        "heard",
+        "reading",
+        "socket",
         "terms",
     )
 
     def __init__(self, socket: asyncio.Transport, handshake: Handshake, terms: Terms) -> None:
         super().__init__(socket, terms.limits)
-        self._socket = socket
+        self.socket = socket
         self._handshake: Handshake | None = handshake
         self.terms = terms
         self._session = Session()
         self._parser: Parser | None = None
-        self._reading = True
-        self._heard = True
-        self._pinged = False
+        self.reading = True
+        self.heard = True
+        self._watch: Watch | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._gone: Callable[[DirectTransport], None] | None = None
-        self.slot: int | None = None
 
     def __repr__(self) -> str:
         return f"<DirectTransport {self._session.state.value}, {self._size} bytes waiting>"
@@ -116,6 +116,16 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
     def connecting(self) -> bool:
         """Whether the handshake waits for its answer."""
         return self._handshake is not None
+
+    @property
+    def open(self) -> bool:
+        """Whether the handshake is accepted, and neither side has closed."""
+        return self._session.may_send
+
+    @property
+    def unfinished(self) -> object | None:
+        """What stands for the message that has begun and is not complete, if there is one."""
+        return None if self._parser is None else self._parser.unfinished
 
     def when_gone(self, callback: Callable[[DirectTransport], None]) -> None:
         """Have a function called when the socket is gone."""
@@ -140,11 +150,10 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         if agreement is not None:
             inflater, self._compression = agreement.inflater(), Compression(agreement)
         self._parser = Parser(ParserLimits(limits.frame, limits.message, limits.fragments), inflater)
-        self._socket.set_write_buffer_limits(high=limits.high_water)
+        self.socket.set_write_buffer_limits(high=limits.high_water)
         early = handshake.hand_over(self)
         self._write(response)
-        if self.terms.timeouts.ping_interval is not None:
-            wheel_of(self._loop).add(self, self.terms.timeouts.ping_interval)
+        self._look_after()
         if early:
             self._loop.call_soon(self.data_received, early)
 
@@ -168,14 +177,14 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         self._set_deadline()
 
     def pause_reading(self) -> None:
-        if self._reading:
-            self._reading = False
-            self._socket.pause_reading()
+        if self.reading:
+            self.reading = False
+            self.socket.pause_reading()
 
     def resume_reading(self) -> None:
-        if not self._reading and not self._socket.is_closing():
-            self._reading = True
-            self._socket.resume_reading()
+        if not self.reading and not self.socket.is_closing():
+            self.reading = True
+            self.socket.resume_reading()
             if self._parser is not None and self._parser.more:
                 self._loop.call_soon(self.data_received, b"")
 
@@ -183,7 +192,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse a chunk, hand its messages up, and send together what was written meanwhile."""
-        self._heard = True
+        self.heard = True
         parser, receiver = self._parser, self.receiver
         if parser is None or receiver is None:
             return
@@ -195,11 +204,11 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
                     self._deliver(events, receiver)
                 elif events:
                     receiver.messages_received(cast(list[str | bytes], events))
-                if not parser.more or not self._reading:
+                if not parser.more or not self.reading:
                     break
                 events = parser.feed(b"", AT_ONCE)
         except ProtocolError as error:
-            self._fail(error)
+            self.fail(error)
         finally:
             self._corked = False
         out = self._out
@@ -213,7 +222,8 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The socket is gone, whoever closed it."""
-        wheel_of(self._loop).remove(self)
+        if self._watch is not None:
+            self._watch.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -245,42 +255,49 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
             # A peer that does not read is owed no more than the latest (RFC 6455 § 5.5.3).
             self._out.append(frame(Opcode.PONG, event.payload))
 
-    def turn(self) -> float | None:
-        """Keep the connection alive: ping the peer when it is silent, give it up when it stays so."""
-        timeouts = self.terms.timeouts
-        if not self._session.may_send:
-            return None
-        if self._heard:
-            self._heard = self._pinged = False
-            return timeouts.ping_interval
-        if self._pinged:
-            self._fail(ProtocolError(CloseCode.INTERNAL_ERROR, "no answer to a ping"))
-            return None
-        self._pinged = True
+    def ping(self) -> None:
+        """Ask the peer for a sign of life, unless it has enough to read."""
         if self._writable:
             self._write(PING)
-        return timeouts.ping
 
-    def shutdown(self) -> None:
-        """The server stops: close with 1012 what is still open (uvicorn calls this)."""
-        if self._session.may_send:
-            self.close(CloseCode.SERVICE_RESTART, "")
+    def shutdown(self, code: int = CloseCode.SERVICE_RESTART, reason: str = "") -> None:
+        """The server stops: close what is still open (uvicorn calls this)."""
+        if self.open:
+            self.close(code, reason)
 
-    def _fail(self, error: ProtocolError) -> None:
+    def abort(self) -> None:
+        """Let the socket go at once, whatever waits."""
+        self.socket.abort()
+
+    def fail(self, error: ProtocolError) -> None:
+        """End the connection: say why, and listen no more."""
         logger.info("a connection failed: %s", error)
         self.flush()
+        self._out.clear()
         self._write(self._session.fail(error))
-        self._close_socket()
+        self._parser = None
+        end_writing(self.socket)
+        self.resume_reading()
+        self._set_deadline()
         self._lose(error.code, error.reason)
+
+    def _look_after(self) -> None:
+        """Have the peer's messages counted where the terms ask for that, and its silence noticed."""
+        limits, timeouts = self.terms.limits, self.terms.timeouts
+        guard = None
+        if limits.messages_per_second is not None or timeouts.idle is not None:
+            assert self.receiver is not None
+            guard = self.receiver = Guard(self.receiver, limits.messages_per_second, self._loop.time)
+        self._watch = Watch(self, timeouts, wheel_of(self._loop), guard)
 
     def _close_socket(self) -> None:
         """Let the socket go when what was written has left, or when the deadline has come."""
-        self._socket.close()
+        self.socket.close()
         self._set_deadline()
 
     def _set_deadline(self) -> None:
         if self._timer is None:
-            self._timer = self._loop.call_later(self.terms.timeouts.close, self._socket.abort)
+            self._timer = self._loop.call_later(self.terms.timeouts.close, self.socket.abort)
 
     def _lose(self, code: int, reason: str) -> None:
         receiver, self.receiver = self.receiver, None

@@ -31,6 +31,7 @@ class FrameWriter:
     """
 
     __slots__ = (
+        "_buffered",
         "_compression",
         "_corked",
         "_dirty",
@@ -49,6 +50,7 @@ class FrameWriter:
     def __init__(self, socket: asyncio.Transport, limits: Limits) -> None:
         self.receiver: Receiver | None = None
         self._write = socket.write
+        self._buffered = socket.get_write_buffer_size
         self._loop = asyncio.get_running_loop()
         self._tick = tick_of(self._loop)
         self._compression: Compression | None = None
@@ -120,12 +122,26 @@ class FrameWriter:
     def _make_room(self, size: int) -> int:
         """Flush what waits; return the bytes that will wait with so many more."""
         self.flush()
-        waiting = self._size
-        if waiting and waiting + size > self._most:
+        if self._writable:
+            return size
+        waiting = self._size + self._buffered()
+        if waiting + size > self._most:
             raise OutboxFull(waiting)
-        return waiting + size
+        return self._size + size
 
     def _wake(self) -> None:
         if self._drained is not None:
             self._drained.set_result(None)
             self._drained = None
+
+
+def end_writing(socket: asyncio.Transport) -> None:
+    """Send what was written, then no more, and leave it to the peer to close.
+
+    Were the socket closed while the peer is still sending, TCP would throw away what was written last, and
+    the peer would never learn why (RFC 6455 § 7.1.1).
+    """
+    if socket.can_write_eof():
+        socket.write_eof()
+    else:
+        socket.close()

@@ -1,0 +1,159 @@
+"""uvicorn's HTTP protocol, with what it lacks against a hostile peer.
+
+Every connection begins here, WebSockets too. How many there may be, how large the head of a request may
+be and how long it may take is decided here; what follows is uvicorn's, or ``WebSocketProtocol``'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from antiphon.connection.transports.writer import end_writing
+from antiphon.loop import wheel_of
+from antiphon.server.reception import reception_of
+from antiphon.wire import HandshakeError
+
+logger = logging.getLogger("uvicorn.error")
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection, until it becomes a WebSocket or ends.
+
+    Args:
+        config: uvicorn's configuration.
+        server_state: What the connections of the server share.
+        app_state: What the application's lifespan left for its scopes.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._reception = reception_of(config, server_state)
+        self._limits = self._reception.terms.limits
+        self._timeouts = self._reception.terms.timeouts
+        self._wheel = wheel_of(self.loop)
+        self._refusal: HandshakeError | None = None
+        self._refused = False
+        self._abort: asyncio.TimerHandle | None = None
+        # The head of the request that is read now, until it is complete.
+        self._in_head = True
+        self._head = 0
+        self.slot: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<HttpProtocol {self.client}>"
+
+    # --- asyncio's protocol --------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count the connection; one too many is told so when its request comes."""
+        # uvloop's transports are no subclasses of asyncio's.
+        super().connection_made(cast(asyncio.Transport, transport))
+        if self._reception.overrun:
+            self.transport.abort()
+            return
+        try:
+            self._reception.enter(transport, self.client[0] if self.client else None)
+        except HandshakeError as full:
+            self._refusal = full
+        self._wheel.add(self, self._timeouts.handshake)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse a chunk; whoever sends a head without end gets to hear that it is too large."""
+        if self._refused:
+            return
+        if self._refusal is not None:
+            self._refuse(self._refusal)
+            return
+        if self._in_head:
+            self._head += len(data)
+            if self.slot is None:
+                self._wheel.add(self, self._timeouts.handshake)
+        super().data_received(data)
+        if self._in_head and self._head > self._limits.head:
+            self._refuse_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone."""
+        self._wheel.remove(self)
+        self._reception.leave(self.transport)
+        if self._abort is not None:
+            self._abort.cancel()
+        super().connection_lost(exc)
+
+    # --- The parser's callbacks ----------------------------------------------------------------------
+
+    def on_headers_complete(self) -> None:
+        """The head is complete: there is no more deadline, and it can be measured."""
+        self._in_head = False
+        self._wheel.remove(self)
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self._limits.head:
+            self._refuse_head()
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body, unless the request was refused."""
+        if not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The next thing to come is another head."""
+        self._in_head, self._head = True, 0
+        if not self._refused:
+            super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the socket over, unless the request was refused."""
+        if not self._refused:
+            super().handle_websocket_upgrade()
+
+    # --- Refusing ------------------------------------------------------------------------------------
+
+    def turn(self) -> float | None:
+        """The head of the request took too long, unless it waits for the response to the one before."""
+        if self._answering:
+            return self._timeouts.handshake
+        if self._head:
+            self._refuse(HandshakeError(408, "the request took too long"))
+        else:
+            self.transport.close()
+        return None
+
+    @property
+    def _answering(self) -> bool:
+        # There is none before the first request, whatever its annotation says.
+        return bool(self.cycle) and not self.cycle.response_complete
+
+    def _refuse_head(self) -> None:
+        self._refuse(
+            HandshakeError(431, f"request head of more than {self._limits.head} bytes (RFC 6585 § 5)")
+        )
+
+    def _refuse(self, error: HandshakeError) -> None:
+        if self._refused or self.transport.is_closing():
+            return
+        self._refused = True
+        self._wheel.remove(self)
+        if self._answering:
+            # What is written now would become a part of the response to another request.
+            self.transport.close()
+            return
+        # A refusal for want of room is told of once for many.
+        if error is not self._refusal:
+            logger.info("a request of %s was refused: %s", self.client, error)
+        self.transport.write(error.response())
+        end_writing(self.transport)
+        self._abort = self.loop.call_later(self._timeouts.close, self.transport.abort)
