@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from starlette.exceptions import HTTPException, WebSocketException
@@ -66,6 +66,10 @@ class Host(Protocol):
     handlers: dict[Event, Handler]
 
     @property
+    def calls(self) -> Mapping[Event, Call] | None:
+        """How to call each handler, when that is the same for all connections."""
+
+    @property
     def accepts_first(self) -> bool:
         """Whether connections are accepted before ``connect`` runs."""
 
@@ -111,7 +115,7 @@ class Conversation:
         self._host = host
         self._ws = ws
         self._session = session
-        self._calls: dict[Event, Call] = {}
+        self._calls: Mapping[Event, Call] = {}
         self._begun = False
         self._finished = False
         self._begins = False
@@ -131,8 +135,7 @@ class Conversation:
         """Bind the handlers' parameters, run ``connect``, and accept unless it failed or refused."""
         ws = self._ws
         try:
-            for event, handler in self._host.handlers.items():
-                self._calls[event] = await handler.plan.bind(self._session)
+            self._calls = await self._bind()
             if self._host.accepts_first:
                 ws.open()
         except Exception as error:
@@ -153,6 +156,13 @@ class Conversation:
         self._busy = False
         if ws.inbox.waiting or ws.ended:
             self._start(self._work())
+
+    async def _bind(self) -> Mapping[Event, Call]:
+        """How to call each handler; the same for all connections unless a parameter is their own."""
+        if self._host.calls is not None:
+            return self._host.calls
+        handlers = self._host.handlers
+        return {event: await handlers[event].plan.bind(self._session) for event in handlers}
 
     async def over(self) -> None:
         """Wait until the last handler has run."""

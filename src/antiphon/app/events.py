@@ -8,11 +8,11 @@ handler runs wait in the connection's bounded inbox.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, get_args
 
 from antiphon.app.binding import Session, describe, is_async, plan
-from antiphon.app.conversation import Conversation, Event, Handler
+from antiphon.app.conversation import Call, Conversation, Event, Handler
 from antiphon.app.endpoint import Endpoint, leave
 from antiphon.codec import Decoder, decoder
 from antiphon.connection import Options, WebSocket
@@ -44,6 +44,7 @@ class EventEndpoint(Endpoint):
         super().__init__(path, options)
         self.handlers: dict[Event, Handler] = {}
         self._conversations: set[Conversation] = set()
+        self._calls: Mapping[Event, Call] | None = None
 
     def on(self, event: Event, *, inline: bool = False) -> Callable[[H], H]:
         """Register the handler of an event: ``connect``, ``message``, ``close`` or ``error``.
@@ -73,6 +74,7 @@ class EventEndpoint(Endpoint):
                     f"{describe(self.handlers[event].function)}"
                 )
             self.handlers[event] = self.handler(event, function, inline=inline)
+            self._calls = None
             return function
 
         return register
@@ -105,6 +107,13 @@ class EventEndpoint(Endpoint):
             leave(ws)
             await conversation.abandon()
             raise
+
+    @property
+    def calls(self) -> Mapping[Event, Call] | None:
+        """How to call each handler, when that is the same for all connections: worked out once."""
+        if self._calls is None and not any(each.plan.constants for each in self.handlers.values()):
+            self._calls = {event: each.plan.call(each.function) for event, each in self.handlers.items()}
+        return self._calls
 
     def finished(self, conversation: Conversation) -> None:
         """Learn that a conversation's last handler has run."""

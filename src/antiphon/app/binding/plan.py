@@ -91,10 +91,13 @@ class Plan:
         Raises:
             InvalidParameter: The client sent a path or query value that does not fit.
         """
-        handler = self.handler
-        if self.constants:
-            values = {name: await find(session) for name, find in self.constants.items()}
-            handler = partial(handler, **values)
+        if not self.constants:
+            return self.call(self.handler)
+        values = {name: await find(session) for name, find in self.constants.items()}
+        return self.call(partial(self.handler, **values))
+
+    def call(self, handler: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+        """A function of the connection and the subject that calls the handler, or a partial of it."""
         connection, subject = self.connection, self.subject
         if not self.positional:
             return lambda ws, about: handler(

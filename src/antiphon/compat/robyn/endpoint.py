@@ -106,6 +106,7 @@ class WebSocket(EventEndpoint):
                 event: self.handler(event, function, inline=inline)
                 for event, (function, inline) in self._functions.items()
             }
+            self._calls = None
             self._bound_to = self.dependencies.changes
 
     def site(self, subject: str | None = None) -> Site:
