@@ -119,7 +119,7 @@ class Conversation:
         self._begun = False
         self._finished = False
         self._begins = False
-        self._decode: Decoder = _undecoded
+        self._decode: Decoder
         self._busy = True
         self._worker: asyncio.Task[None] | None = None
         self._eager: EagerTasks = eager_tasks()
@@ -395,7 +395,3 @@ def handle_in_thread(
         if answered > ENOUGH:
             return number, None
     return len(messages), None
-
-
-def _undecoded(message: str | bytes) -> str | bytes:
-    return message

@@ -32,6 +32,9 @@ from antiphon.signals import ConnectionEnded, ConnectionOpened, HandlerFailed, O
 
 logger = logging.getLogger("antiphon")
 
+#: Seconds that what has to be stopped gets to end in its own way.
+GIVE_UP = 0.5
+
 
 class Endpoint(ABC):
     """A path that accepts WebSockets.
@@ -177,10 +180,9 @@ class Endpoint(ABC):
         """Tell of an exception that nobody caught."""
         self.services.observer(HandlerFailed(self.path, ws.id, error))
 
+    @abstractmethod
     async def settle(self, timeout: float) -> None:
         """See what still runs for connections that are over to its end, within a time in seconds."""
-        # A view's task is the server's own: it waits for that.
-        return
 
     @property
     def services(self) -> Services:

@@ -13,15 +13,12 @@ from typing import Any, TypeVar, get_args
 
 from antiphon.app.binding import Session, describe, is_async, plan
 from antiphon.app.conversation import Call, Conversation, Event, Handler
-from antiphon.app.endpoint import Endpoint, leave
+from antiphon.app.endpoint import GIVE_UP, Endpoint, leave
 from antiphon.codec import Decoder, decoder
 from antiphon.connection import Options, WebSocket
 from antiphon.errors import BindingError, ConfigurationError
 
 H = TypeVar("H", bound=Callable[..., Any])
-
-#: Seconds that the ``close`` handler of a connection gets when nothing is waited for any more.
-GIVE_UP = 0.5
 
 EVENTS: tuple[Event, ...] = get_args(Event)
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypedDict, Unpack
 
 from antiphon.app.binding import Plan, Session, describe, is_async, plan
-from antiphon.app.endpoint import Endpoint
+from antiphon.app.endpoint import GIVE_UP, Endpoint
 from antiphon.app.outcome import stray
 from antiphon.app.services import Services
 from antiphon.codec import MessageType
 from antiphon.connection import CaughtCloseCodes, Options, Phase, WebSocket
 from antiphon.errors import BindingError
 from antiphon.signals import HandlerFailed
+
+logger = logging.getLogger("antiphon")
 
 
 class ViewEndpoint(Endpoint):
@@ -37,6 +41,8 @@ class ViewEndpoint(Endpoint):
             )
         self.view = view
         self._plan: Plan | None = None
+        self._views: set[asyncio.Task[None]] = set()
+        self._unanswered: dict[str, asyncio.Future[None]] = {}
 
     def install(self, services: Services) -> None:
         """Become part of an application, and bind the view's parameters. Raises as ``bind``."""
@@ -52,7 +58,59 @@ class ViewEndpoint(Endpoint):
         self._plan = plan(self.view, self.site())
 
     async def serve(self, ws: WebSocket, session: Session) -> None:
-        """Run the view, and end the connection as it ended."""
+        """Run the view, and end the connection as it ended.
+
+        Where the connection outlives the application's call, so does the view: when the handshake is
+        answered it goes on in a task of its own, and the stack of middleware it came through is gone.
+        """
+        if not ws.outlives_application:
+            await self._run(ws, session)
+            return
+        task = asyncio.create_task(self._run(ws, session), name=f"antiphon: {self.path}")
+        answered = self._unanswered[ws.id] = asyncio.get_running_loop().create_future()
+        self._views.add(task)
+        task.add_done_callback(partial(self._view_ended, ws))
+        try:
+            await answered
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait([task])
+            raise
+        if task.done():
+            await task
+        else:
+            task.add_done_callback(self._report)
+
+    def opened(self, ws: WebSocket) -> None:
+        super().opened(ws)
+        self._answered(ws)
+
+    def ended(self, ws: WebSocket) -> None:
+        super().ended(ws)
+        self._answered(ws)
+
+    async def settle(self, timeout: float) -> None:
+        """Wait for the views of connections that are over, then stop them."""
+        for patience in (timeout, GIVE_UP):
+            if self._views:
+                await asyncio.wait(self._views, timeout=patience)
+            for task in self._views:
+                task.cancel()
+
+    def _answered(self, ws: WebSocket) -> None:
+        answered = self._unanswered.pop(ws.id, None)
+        if answered is not None and not answered.done():
+            answered.set_result(None)
+
+    def _view_ended(self, ws: WebSocket, task: asyncio.Task[None]) -> None:
+        self._views.discard(task)
+        self._answered(ws)
+
+    def _report(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("the view of %s failed", self.path, exc_info=error)
+
+    async def _run(self, ws: WebSocket, session: Session) -> None:
         assert self._plan is not None
         try:
             call = await self._plan.bind(session)
