@@ -1,0 +1,1 @@
+"""Other people's WebSocket clients and frameworks, live against our server."""
