@@ -347,6 +347,22 @@ class TestFromAnywhere:
         with pytest.raises(AntiphonError, match="does not run"):
             await asyncio.to_thread(app.channel("news").publish_nowait, "x")
 
+    async def test_awaited_on_another_event_loop(self, app: Antiphon, client: TestClient) -> None:
+        """What has to be awaited on the application's loop says so elsewhere, and nobody else notices."""
+
+        @app.websocket("/")
+        async def view(ws: WebSocket) -> None:
+            await ws.subscribe("news")
+            await ws.receive()
+
+        async with client.websocket("/") as ws:
+            await app.channel("news").publish("before")
+            for publish in (app.channel("news").publish, app.endpoints["/"].broadcast):
+                with pytest.raises(AntiphonError, match="publish_nowait"):
+                    await asyncio.to_thread(asyncio.run, publish("lost"))
+            app.channel("news").publish_nowait("after")
+            assert [await ws.receive(), await ws.receive()] == ["before", "after"]
+
     async def test_after_the_loop_has_ended(self) -> None:
         """A WebSocket kept beyond the end of its event loop is gone, not an obscure error."""
         app, kept = Antiphon(), []

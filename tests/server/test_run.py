@@ -61,6 +61,12 @@ class TestStart:
             assert isinstance(caught.value, OSError)
             assert caught.value.errno == errno.EADDRINUSE
 
+    @pytest.mark.parametrize("port", [-1, 65536, 99999])
+    def test_impossible_port(self, port: int) -> None:
+        """A port that cannot be is refused, and no other taken in its place."""
+        with pytest.raises(ConfigurationError, match="ports go up to 65535"):
+            bind(Listen(HOST, port))
+
     def test_port_that_becomes_busy(self) -> None:
         """So is a port that another program, bound to it as well, listens on first."""
         sock = bind(Listen(HOST, 0))

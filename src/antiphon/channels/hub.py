@@ -70,9 +70,18 @@ class Hub:
         return self._streams.keys()
 
     async def start(self) -> None:
-        """Start the broker, unless it runs on this event loop already."""
+        """Start the broker, unless it runs on this event loop already.
+
+        Raises:
+            AntiphonError: It runs on another event loop, which goes on.
+        """
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
+            if self._loop is not None and self._loop.is_running():
+                raise AntiphonError(
+                    "the application runs on another event loop; from here, publish_nowait and "
+                    "broadcast_nowait reach it"
+                )
             self._loop = loop
             self._mailbox = mailbox_of(loop)
             self._started = loop.create_task(self._broker.start(self._received))

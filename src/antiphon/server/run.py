@@ -248,6 +248,9 @@ def bind(listen: Listen) -> socket.socket:
         AddressInUse: Another program listens there.
         ConfigurationError: The address cannot be listened on.
     """
+    if not 0 <= listen.port <= 65535:
+        # The resolver would take what is left of it, and serve on a port that nobody named.
+        raise ConfigurationError(f"cannot listen on {listen.host}:{listen.port}: ports go up to 65535")
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
             listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
