@@ -30,7 +30,7 @@ app = Antiphon(
     lifespan=lifespan,
     allowed_origins=["https://good.example"],
     limits=Limits(message=1000, outbox=1_000_000, high_water=10_000),
-    timeouts=Timeouts(accept=0.2, handshake=0.5),
+    timeouts=Timeouts(accept=0.2, handshake=0.5, close=1.0),
 )
 
 
@@ -96,6 +96,16 @@ def said(ws: WebSocket, message: str) -> str:
 @events.on("close")
 def left(ws: WebSocket) -> None:
     note(f"close {ws.close_code}")
+
+
+flood = app.events("/flood")
+
+
+@flood.on("message")
+async def flooded(ws: WebSocket, message: int) -> None:
+    """Sends everybody so many messages of 10 kB."""
+    for _ in range(message):
+        await flood.broadcast("x" * 10_000)
 
 
 slow = app.events("/slow")

@@ -195,6 +195,27 @@ async def test_client_vanishes(open_ws: Open, server: LiveServer, path: str) -> 
     assert path == "/forgotten" or await none_left(server)
 
 
+async def test_peer_that_does_not_read(open_ws: Open, server: LiveServer) -> None:
+    """A peer that reads nothing is disconnected when its outbox is full; another one gets everything."""
+    handshake = (
+        f"GET /flood HTTP/1.1\r\nHost: {HOST}:{server.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect((HOST, server.port))
+        sock.sendall(handshake.encode())
+        assert (await asyncio.to_thread(sock.recv, 1000)).startswith(b"HTTP/1.1 101")
+        async with open_ws("/flood") as ws:
+            for _ in range(30):
+                await ws.send("50")
+                for _ in range(50):
+                    assert len(await ws.recv()) == 10_000
+        assert await none_left(server)
+    assert "<WebSocket /flood" in server.output()
+    assert "reads too slowly: disconnected" in server.output()
+
+
 async def test_blocking_handler(open_ws: Open) -> None:
     """While a plain handler blocks for ever, another connection is served at once."""
     async with open_ws("/events") as blocked, open_ws("/events") as other:
