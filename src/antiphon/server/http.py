@@ -119,6 +119,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Hand the socket over, unless the request was refused."""
         if not self._refused:
             super().handle_websocket_upgrade()
+            # The parser and this object refer to one another: neither should wait for the collector.
+            del self.parser
 
     # --- Refusing ------------------------------------------------------------------------------------
 

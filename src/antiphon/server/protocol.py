@@ -37,6 +37,10 @@ from antiphon.wire import (
 
 logger = logging.getLogger("uvicorn.error")
 
+# Values of every scope that nobody has a reason to change: one for all connections.
+_ASGI = {version: {"version": version, "spec_version": "2.4"} for version in ("2.0", "3.0")}
+_NOTHING: dict[str, Any] = {}
+
 
 class WebSocketProtocol(asyncio.Protocol):
     """One handshake, for ``uvicorn --ws antiphon.server:WebSocketProtocol any_asgi:app``.
@@ -133,7 +137,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._path = root + unquote(path)
         return {
             "type": "websocket",
-            "asgi": {"version": self._config.asgi_version, "spec_version": "2.4"},
+            "asgi": _ASGI[self._config.asgi_version],
             "http_version": request.version,
             "scheme": "wss" if is_ssl(self._socket) else "ws",
             "server": get_local_addr(self._socket),
@@ -145,7 +149,7 @@ class WebSocketProtocol(asyncio.Protocol):
             "headers": request.headers,
             "subprotocols": list(opening.subprotocols),
             "state": self._app_state.copy(),
-            "extensions": {DENIAL: {}, EXTENSION: self.direct},
+            "extensions": {DENIAL: _NOTHING, EXTENSION: self.direct},
         }
 
     def _run(self, scope: dict[str, Any]) -> None:

@@ -92,13 +92,11 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         "_watch",
         "heard",
         "reading",
-        "socket",
         "terms",
     )
 
     def __init__(self, socket: asyncio.Transport, handshake: Handshake, terms: Terms) -> None:
         super().__init__(socket, terms.limits)
-        self.socket = socket
         self._handshake: Handshake | None = handshake
         self.terms = terms
         self._session = Session()

@@ -31,7 +31,6 @@ class FrameWriter:
     """
 
     __slots__ = (
-        "_buffered",
         "_compression",
         "_corked",
         "_dirty",
@@ -45,12 +44,13 @@ class FrameWriter:
         "_writable",
         "_write",
         "receiver",
+        "socket",
     )
 
     def __init__(self, socket: asyncio.Transport, limits: Limits) -> None:
         self.receiver: Receiver | None = None
+        self.socket = socket
         self._write = socket.write
-        self._buffered = socket.get_write_buffer_size
         self._loop = asyncio.get_running_loop()
         self._tick = tick_of(self._loop)
         self._compression: Compression | None = None
@@ -124,7 +124,7 @@ class FrameWriter:
         self.flush()
         if self._writable:
             return size
-        waiting = self._size + self._buffered()
+        waiting = self._size + self.socket.get_write_buffer_size()
         if waiting + size > self._most:
             raise OutboxFull(waiting)
         return self._size + size
