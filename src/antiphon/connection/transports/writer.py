@@ -8,7 +8,6 @@ does not read fills the event loop's buffer up to the high-water mark, then ``_o
 from __future__ import annotations
 
 import asyncio
-from typing import cast
 
 from antiphon.connection.prepared import Prepared
 from antiphon.connection.transport import Receiver
@@ -71,12 +70,12 @@ class FrameWriter:
         """
         if self._compression is not None:
             data = self._compression.frames(message)
-        elif message.__class__ is str:
-            data = text_frame(message)
         elif isinstance(message, Prepared):
             data = message.frames
+        elif isinstance(message, str):
+            data = text_frame(message)
         else:
-            data = binary_frame(cast(bytes, message))
+            data = binary_frame(message)
         size = self._size + len(data)
         if size > self._high_water:
             size = self._make_room(len(data))
