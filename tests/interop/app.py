@@ -1,8 +1,8 @@
 """What the clients talk to: an echo, as a view and as an event endpoint, that does what it is told.
 
 `close {"code": ..., "reason": ...}` has it close so. How a client closed is at `/closes/{key}`, for the key
-that it connected with. The second application pings: who connects to `/silence` hears nothing for as long as who
-connected to `/deaf` after it is taken for alive.
+that it connected with. The second application pings: who connects to `/silence` hears nothing for as long as
+who connected to `/deaf` after it is taken for alive.
 """
 
 import asyncio

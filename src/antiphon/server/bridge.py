@@ -106,11 +106,11 @@ class AsgiBridge:
         self._lost = (code, reason)
         self._inbox.wake()
 
-    def finish(self) -> None:
+    def finish(self, code: int) -> None:
         """The application has returned: close what it left open."""
         if self._transport is not None and not self._closed and self._lost is None:
             self._closed = True
-            self._transport.close(1000, "")
+            self._transport.close(code, "")
 
     def _attach(self) -> DirectTransport:
         if self._transport is None:
@@ -127,9 +127,9 @@ class AsgiBridge:
         if transport.connecting and kind in _HANDSHAKE:
             _HANDSHAKE[kind](self, transport, event)
         elif kind == "websocket.close" and not self._closed:
+            transport.close(event.get("code", 1000), event.get("reason") or "")
             self._closed = True
             self._inbox.clear()
-            transport.close(event.get("code", 1000), event.get("reason") or "")
         else:
             raise RuntimeError(f"the ASGI event {kind!r} cannot come now")
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 from uvicorn.config import Config
-from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
+from uvicorn.protocols.utils import ClientDisconnected, get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from antiphon.connection import DENIAL, Headers, Terms
@@ -24,6 +24,7 @@ from antiphon.server.bridge import AsgiBridge
 from antiphon.server.reception import reception_of
 from antiphon.wire import (
     Agreement,
+    CloseCode,
     Deflate,
     HandshakeError,
     Opening,
@@ -159,21 +160,20 @@ class WebSocketProtocol(asyncio.Protocol):
         task.add_done_callback(self._server.tasks.discard)
 
     async def _serve(self, scope: dict[str, Any], bridge: AsgiBridge) -> None:
+        code, why = CloseCode.NORMAL_CLOSURE, b"the application did not answer the handshake"
         try:
             await self._config.loaded_app(scope, bridge.receive, bridge.send)
+        except ClientDisconnected:
+            """Nothing that the application could have done about it."""
         except Exception:
             logger.exception("Exception in ASGI application")
-            self._end(bridge, 500, b"Internal Server Error")
-        else:
-            self._end(bridge, 500, b"the application did not answer the handshake")
-
-    def _end(self, bridge: AsgiBridge, status: int, why: bytes) -> None:
-        """The application has returned: end what only it could have gone on with."""
+            code, why = CloseCode.INTERNAL_ERROR, b"Internal Server Error"
+        # It has returned: end what only it could have gone on with.
         direct = self._direct
         if direct is None or direct.connecting:
-            self.direct(self._terms).reject(status, (), why)
+            self.direct(self._terms).reject(500, (), why)
         elif bridge.attached:
-            bridge.finish()
+            bridge.finish(code)
 
     # --- Who answers the handshake -------------------------------------------------------------------
 

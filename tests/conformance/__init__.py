@@ -1,0 +1,1 @@
+"""The Autobahn test suite against a live server: `make conformance`."""
