@@ -49,9 +49,7 @@ class Wheel:
     def add(self, member: Turning, delay: float) -> None:
         """Have a member's turn come after a delay in seconds, or up to a tick later."""
         # One more tick than the delay has, since the current one has begun already.
-        member.slot = self._now + math.ceil(delay / TICK) + (self._timer is not None)
-        self._slots.setdefault(member.slot, set()).add(member)
-        self._standing += 1
+        self._put(member, math.ceil(delay / TICK) + (self._timer is not None))
         if self._timer is None:
             self._timer = self._loop.call_later(TICK, self._tick)
 
@@ -66,6 +64,11 @@ class Wheel:
         if not members:
             del self._slots[slot]
 
+    def _put(self, member: Turning, ticks: int) -> None:
+        member.slot = self._now + ticks
+        self._slots.setdefault(member.slot, set()).add(member)
+        self._standing += 1
+
     def _tick(self) -> None:
         self._now += 1
         self._timer = self._loop.call_later(TICK, self._tick)
@@ -74,7 +77,7 @@ class Wheel:
             self._standing -= 1
             delay = member.turn()
             if delay is not None:
-                self.add(member, delay)
+                self._put(member, max(1, math.ceil(delay / TICK)))
         if not self._standing:
             self._timer.cancel()
             self._timer = None

@@ -117,6 +117,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the socket over, unless the request was refused."""
+        if self.scope["http_version"] < "1.1":
+            # uvicorn hands on every head as one of HTTP/1.1.
+            self._refuse(HandshakeError(400, "HTTP version below 1.1 (RFC 6455 § 4.2.1)"))
         if not self._refused:
             super().handle_websocket_upgrade()
             # The parser and this object refer to one another: neither should wait for the collector.

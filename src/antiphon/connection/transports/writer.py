@@ -17,6 +17,9 @@ from antiphon.limits import Limits
 from antiphon.loop import tick_of
 from antiphon.wire import binary_frame, text_frame
 
+#: Bytes after which a sender lets the others have their turn, however fast its peer reads.
+BURST = 1024 * 1024
+
 
 class FrameWriter:
     """The sending half of one connection.
@@ -30,6 +33,8 @@ class FrameWriter:
     """
 
     __slots__ = (
+        "_breathing",
+        "_burst",
         "_compression",
         "_corked",
         "_dirty",
@@ -60,6 +65,8 @@ class FrameWriter:
         self._corked = False
         self._dirty = False
         self._writable = True
+        self._burst = 0
+        self._breathing = False
         self._drained: asyncio.Future[None] | None = None
 
     def write(self, message: str | bytes | Prepared, now: bool = False) -> bool:
@@ -99,7 +106,7 @@ class FrameWriter:
 
     def pause_writing(self) -> None:
         """The event loop's buffer is above the high-water mark."""
-        self._writable = False
+        self._writable = self._breathing = False
 
     def resume_writing(self) -> None:
         """The event loop's buffer is empty enough again."""
@@ -112,7 +119,8 @@ class FrameWriter:
         """Send what was written, in one piece, if the socket takes any."""
         self._dirty = False
         out = self._out
-        if not out or not self._writable:
+        # When the sender is to take breath, what it has sent need not wait.
+        if not out or not (self._writable or self._breathing):
             return
         self._out = []
         self._size = 0
@@ -120,13 +128,29 @@ class FrameWriter:
 
     def _make_room(self, size: int) -> int:
         """Flush what waits; return the bytes that will wait with so many more."""
+        self._burst += self._size + size
         self.flush()
-        if self._writable:
+        if self._writable or self._breathing:
+            if self._burst > BURST:
+                self._take_breath()
             return size
         waiting = self._size + self.socket.get_write_buffer_size()
         if waiting + size > self._most:
             raise OutboxFull(waiting)
         return self._size + size
+
+    def _take_breath(self) -> None:
+        """Have the sender wait until the event loop has come round to the others."""
+        self._writable = False
+        self._burst = 0
+        if not self._breathing:
+            self._breathing = True
+            self._loop.call_soon(self._breathe)
+
+    def _breathe(self) -> None:
+        if self._breathing:
+            self._breathing = False
+            self.resume_writing()
 
     def _wake(self) -> None:
         if self._drained is not None:
