@@ -38,7 +38,8 @@ class Limits:
         connections_per_address: Open connections of one address (IPv6: of one /64 network); more are
             refused with 503. Trusted proxies are not counted, but those they speak for.
         connections_per_second: New connections of one address in a second, likewise.
-        worker_threads: Handlers that are plain functions and run at the same time; more wait.
+        worker_threads: Handlers that are plain functions and run at the same time; more wait, so that
+            blocking handlers stall others only when there are as many of them.
 
     Raises:
         ConfigurationError: A value is not positive, or ``high_water`` is above ``outbox``.
@@ -57,7 +58,7 @@ class Limits:
     connections: int | None = 20_000
     connections_per_address: int | None = 1000
     connections_per_second: int | None = 100
-    worker_threads: int = 64
+    worker_threads: int = 1000
 
     def __post_init__(self) -> None:
         _check(self)

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 from starlette.exceptions import HTTPException, WebSocketException
 
-from antiphon.app.binding import Plan, Session, is_async
+from antiphon.app.binding import Handler, Session
 from antiphon.app.outcome import stray
 from antiphon.codec import Decoder, encode
 from antiphon.connection import OutboxFull, Phase, Prepared, WebSocket
@@ -31,29 +31,6 @@ TOGETHER = 64
 
 #: Bytes of answers after which a worker thread lets the connection drain.
 ENOUGH = 64 * 1024
-
-
-class Handler:
-    """One handler of an event endpoint.
-
-    Attributes:
-        function: As it was registered.
-        plan: How to call it.
-        decode: From a message to what it takes.
-        is_async: Whether calling it gives a coroutine.
-        is_inline: Whether it is a plain function that runs on the event loop all the same.
-    """
-
-    __slots__ = ("decode", "function", "is_async", "is_inline", "plan")
-
-    def __init__(
-        self, function: Callable[..., Any], plan: Plan, decode: Decoder, *, inline: bool = False
-    ) -> None:
-        self.function = function
-        self.plan = plan
-        self.decode = decode
-        self.is_async = is_async(function)
-        self.is_inline = inline
 
 
 class Host(Protocol):
@@ -134,6 +111,7 @@ class Conversation:
     async def start(self) -> None:
         """Bind the handlers' parameters, run ``connect``, and accept unless it failed or refused."""
         ws = self._ws
+        self._worker = asyncio.current_task()
         try:
             self._calls = await self._bind()
             if self._host.accepts_first:
@@ -154,6 +132,7 @@ class Conversation:
             elif ws.accepted and not succeeded:
                 ws.end(1011)
         self._busy = False
+        self._worker = None
         if ws.inbox.waiting or ws.ended:
             self._start(self._work())
 
@@ -174,10 +153,12 @@ class Conversation:
 
     async def abandon(self) -> None:
         """Stop what runs, then run ``close``: the server does not wait any longer."""
-        if self._worker is not None:
-            self._worker.cancel()
-            await asyncio.wait([self._worker])
-        await self._finish()
+        worker, self._worker = self._worker, None
+        if worker is not None and worker is not asyncio.current_task():
+            worker.cancel()
+            await asyncio.wait([worker])
+        if not self._finished:
+            await self._finish()
 
     def _messages_received(self, messages: Sequence[str | bytes]) -> None:
         if self._busy or len(messages) > 1 or not self._begins:

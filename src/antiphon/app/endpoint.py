@@ -12,13 +12,11 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
-from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
-from antiphon.app.binding import Provider, Providers, Session, Site
+from antiphon.app.binding import Provider, Providers, Session, Site, names_in
 from antiphon.app.binding import Scope as Lifetime
 from antiphon.app.outcome import conclude
 from antiphon.app.services import Services
@@ -42,12 +40,16 @@ class Endpoint(ABC):
     Args:
         path: The path, with parameters as ``/rooms/{room}``.
         options: How its WebSockets behave.
+
+    Raises:
+        ConfigurationError: No route can have this path.
     """
 
     websocket_class: type[WebSocket] = WebSocket
 
     def __init__(self, path: str, options: Options) -> None:
         self.path = path
+        self._path_names = names_in(path)
         self._options = options
         self._channel = f"{INTERNAL}endpoint:{path}"
         self._connections: dict[str, WebSocket] = {}
@@ -59,8 +61,8 @@ class Endpoint(ABC):
 
     @property
     def connections(self) -> Mapping[str, WebSocket]:
-        """Its open connections in this process, by their ids."""
-        return MappingProxyType(self._connections)
+        """Its open connections in this process, by their ids, as they are now."""
+        return dict(self._connections)
 
     # --- Set-up --------------------------------------------------------------------------------------
 
@@ -87,8 +89,7 @@ class Endpoint(ABC):
 
     def site(self, subject: str | None = None) -> Site:
         """What the parameters of a handler registered here can mean."""
-        names = compile_path(self.path)[2].keys()
-        return Site(path_names=names, providers=self._providers, subject=subject)
+        return Site(path_names=self._path_names, providers=self._providers, subject=subject)
 
     # --- Reaching its connections --------------------------------------------------------------------
 

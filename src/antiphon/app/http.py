@@ -8,14 +8,16 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Route, compile_path, get_name
+from starlette.routing import Route, get_name
 
-from antiphon.app.binding import Session, Site, is_async, plan
+from antiphon.app.binding import Session, Site, is_async, names_in, plan
 from antiphon.app.services import Services
 from antiphon.codec import encode_json
-from antiphon.errors import InvalidParameter
+from antiphon.errors import InvalidChannel, InvalidParameter
 
-_HTML = re.compile(r"\s*<(!doctype\s+html|html|head|body|[a-z][a-z0-9-]*[\s>/])", re.IGNORECASE)
+_HTML = re.compile(
+    r"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|[a-z][a-z0-9-]*[\s>/])", re.IGNORECASE
+)
 
 
 class JSONResponse(Response):
@@ -53,7 +55,7 @@ def route(path: str, handler: Callable[..., Any], methods: Sequence[str] | None,
     Raises:
         BindingError: A parameter of the handler can be bound to nothing.
     """
-    site = Site(path_names=compile_path(path)[2].keys(), providers=services.providers)
+    site = Site(path_names=names_in(path), providers=services.providers)
     bound = plan(handler, site)
     runs_here = is_async(handler)
 
@@ -64,7 +66,7 @@ def route(path: str, handler: Callable[..., Any], methods: Sequence[str] | None,
             if runs_here:
                 return response(await call(request, None))
             return response(await services.threads.run(call, request, None))
-        except InvalidParameter as error:
+        except (InvalidParameter, InvalidChannel) as error:
             return PlainTextResponse(str(error), 400)
         finally:
             await session.close()

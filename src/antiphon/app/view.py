@@ -14,7 +14,7 @@ from antiphon.app.outcome import stray
 from antiphon.app.services import Services
 from antiphon.codec import MessageType
 from antiphon.connection import CaughtCloseCodes, Options, Phase, WebSocket
-from antiphon.errors import BindingError
+from antiphon.errors import BindingError, ConfigurationError
 from antiphon.signals import HandlerFailed
 
 logger = logging.getLogger("antiphon")
@@ -157,8 +157,14 @@ def options_of(given: EndpointOptions) -> Options:
     """The options as a value.
 
     Raises:
-        ConfigurationError: A type is unknown, or the codes are none.
+        ConfigurationError: There is no such option, a type is unknown, or the codes are none.
     """
+    unknown = given.keys() - EndpointOptions.__annotations__.keys()
+    if unknown:
+        raise ConfigurationError(
+            f"there is no option {', '.join(sorted(unknown))}; there are "
+            f"{', '.join(EndpointOptions.__annotations__)}"
+        )
     both = given.get("value_type")
     return Options(
         receive_type=given.get("receive_type", both),

@@ -10,16 +10,19 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from antiphon.loop.mailbox import mailbox_of
 
 T = TypeVar("T")
 
+#: Seconds that a thread with nothing to do stays.
+IDLE = 10.0
+
 
 class WorkerThreads:
-    """A bounded pool of daemon threads that grows on demand.
+    """A bounded pool of daemon threads that grows on demand, and shrinks again.
 
     Args:
         most: Threads at most.
@@ -56,7 +59,17 @@ class WorkerThreads:
 
     def _work(self) -> None:
         while True:
-            self._calls.get().make()
+            try:
+                call = self._calls.get(timeout=IDLE)
+            except Empty:
+                with self._lock:
+                    # A call may be on its way to the one free thread that is counted no more.
+                    if self._free:
+                        self._free -= 1
+                        self._threads -= 1
+                        return
+                continue
+            call.make()
             with self._lock:
                 self._free += 1
 

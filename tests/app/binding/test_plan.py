@@ -479,9 +479,21 @@ class TestCallables:
         app.get("/object")(Hello())
         app.get("/partial")(functools.partial(lambda greeting, name: f"{greeting} {name}", "hi"))
         assert (await client.get("/object?name=Ada")).text == "hello Ada"
-        app.inject_global(name="Bob")
-        app.get("/late")(functools.partial(lambda greeting, name: f"{greeting} {name}", "hi"))
+        app.inject_global(friend="Bob")
+        app.get("/late")(functools.partial(lambda greeting, friend: f"{greeting} {friend}", "hi"))
         assert (await client.get("/late")).text == "hi Bob"
+
+    def test_too_late(self, app: Antiphon) -> None:
+        """What a handler already takes from the query cannot be injected any more: the client would win."""
+        endpoint = app.events("/")
+
+        @endpoint.on("connect")
+        async def joined(ws: WebSocket, user: str) -> None: ...
+
+        with pytest.raises(ConfigurationError, match="'user' comes too late"):
+            endpoint.inject(user="real")
+        with pytest.raises(ConfigurationError, match="'user' comes too late"):
+            app.inject_global(user="real")
 
     async def test_decorators_return_the_function(self, app: Antiphon) -> None:
         """Registering leaves the name usable."""

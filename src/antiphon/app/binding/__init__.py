@@ -9,11 +9,14 @@ from antiphon.app.binding.dependencies import (
     is_async,
     run,
 )
+from antiphon.app.binding.handler import Handler
+from antiphon.app.binding.paths import names_in
 from antiphon.app.binding.plan import Plan, Site, plan
 from antiphon.app.binding.signature import describe
 
 __all__ = [
     "Depends",
+    "Handler",
     "Plan",
     "Provider",
     "Providers",
@@ -22,6 +25,7 @@ __all__ = [
     "Site",
     "describe",
     "is_async",
+    "names_in",
     "plan",
     "run",
 ]

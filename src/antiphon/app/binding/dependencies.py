@@ -70,6 +70,7 @@ class Providers:
     def __init__(self, outer: Providers | None = None) -> None:
         self.outer = outer
         self._table: dict[Key, Provider] = {}
+        self._missed: set[Key] = set()
 
     def __repr__(self) -> str:
         return f"<Providers {list(self._table)}>"
@@ -87,8 +88,14 @@ class Providers:
         """Provide by name or by type; what was provided before is replaced.
 
         Raises:
-            ConfigurationError: A name means something else already, or there is no such scope.
+            ConfigurationError: A name means something else already, a handler registered before had to do
+                without it, or there is no such scope.
         """
+        if key in self._missed:
+            raise ConfigurationError(
+                f"{key!r} comes too late: a handler registered before asks for it and was bound to something "
+                "else, such as the query; provide it before you register that handler"
+            )
         if key in RESERVED:
             raise ConfigurationError(
                 f"{key!r} always means the connection or a part of it; inject it under another name"
@@ -102,8 +109,9 @@ class Providers:
     def find(self, key: Key) -> Provider | None:
         """The provider of a name or type, the innermost first."""
         found = self._table.get(key)
-        if found is None and self.outer is not None:
-            return self.outer.find(key)
+        if found is None:
+            self._missed.add(key)
+            return None if self.outer is None else self.outer.find(key)
         return found
 
     @property
