@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks.harness.results import Results, Row, Spread
 
 EVENT, VIEW, THREAD = "antiphon-event", "antiphon-view", "antiphon-thread"
+INLINE = "antiphon-inline"
 FASTAPI = ("fastapi-websockets-sansio", "fastapi-websockets", "fastapi-wsproto")
 FASTAPI_ON_OURS = "fastapi-antiphon"
 
@@ -72,6 +73,9 @@ GOALS: tuple[Goal, ...] = (
     *_each("echo-1", VIEW, {"raw-uvloop": 0.82}),
     *_each("echo-16", EVENT, {"raw-uvloop": 0.42, "picows": 4.5, "aiohttp": 7, FASTAPI: 12}),
     *_each("echo-16", VIEW, {"raw-uvloop": 0.36}),
+    *_each("echo-1", INLINE, {"raw-uvloop": 0.92, "picows": 0.92}),
+    *_each("echo-16", INLINE, {"raw-uvloop": 0.42, "picows": 4.5, "aiohttp": 7, FASTAPI: 12}),
+    *_each("echo-64k", INLINE, {"raw-uvloop": 0.70, "picows": 1, "aiohttp": 1.6}),
     *_each("echo-64k", EVENT, {"raw-uvloop": 0.70, "picows": 1, "aiohttp": 1.6}),
     *_each("echo-64k", VIEW, {"raw-uvloop": 0.65}),
     *_each("fanout-1", EVENT, {"c-each": 0.92, "websockets": 1.35, FASTAPI: 1.7, "socketify": 1}),

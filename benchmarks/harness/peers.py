@@ -12,6 +12,11 @@ Role = Literal["ours", "limit", "peer"]
 
 ALL: frozenset[Kind] = frozenset(("echo", "fanout", "deflate", "tls", "open"))
 OUR_PROTOCOL = "antiphon.server:WebSocketProtocol"
+UNLIMITED = tuple(
+    word
+    for limit in ("connections", "connections_per_address", "connections_per_second")
+    for word in ("--limit", f"{limit}=none")
+)
 UVICORN_TLS = ("--ssl-keyfile", "{key}", "--ssl-certfile", "{cert}")
 
 
@@ -74,18 +79,19 @@ class Peer:
 def _antiphon(
     name: str, label: str, style: str, path: str, able: frozenset[Kind], app: str = "antiphon_app:app"
 ) -> Peer:
-    command = ("{bin}/antiphon", "run", app, "--port", "{port}", "--log-level", "warning")
+    options = ("--port", "{port}", "--log-level", "warning")
     return Peer(
         f"antiphon-{name}",
         f"**Antiphon**, {label}",
         style,
         "ours",
-        command,
+        # No other server here limits how many may come from one address: the load generator's are few.
+        ("{bin}/antiphon", "run", app, *options, *UNLIMITED),
         able,
         role="ours",
         echo=path,
         # The same application and protocol class; `antiphon run` leaves TLS to uvicorn's own command.
-        tls_command=("{bin}/uvicorn", app, *command[3:], "--ws", OUR_PROTOCOL, *UVICORN_TLS),
+        tls_command=("{bin}/uvicorn", app, *options, "--ws", OUR_PROTOCOL, *UVICORN_TLS),
         packages=("antiphon", "uvicorn", "uvloop", "httptools", "websockets", "starlette"),
     )
 

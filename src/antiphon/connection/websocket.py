@@ -7,7 +7,7 @@ gone, and knows nothing of endpoints, channels or servers: what it needs of them
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -184,7 +184,7 @@ class WebSocket(HTTPConnection, Connection):
 
     # --- Sending -------------------------------------------------------------------------------------
 
-    async def send(self, message: Any) -> None:
+    def send(self, message: Any) -> Coroutine[Any, Any, None]:
         """Send a message, as the endpoint's ``send_type`` says.
 
         Waits while the outbox is above its high-water mark.
@@ -193,7 +193,8 @@ class WebSocket(HTTPConnection, Connection):
             WebSocketDisconnect: The connection is gone.
             TypeError: The message does not fit the type, or JSON.
         """
-        await self.write(self._options.encode(message))
+        # No coroutine of its own: it would be paid for with each message.
+        return self.write(self._options.encode(message))
 
     async def send_text(self, message: str) -> None:
         """Send a text message. Raises as ``send``."""
