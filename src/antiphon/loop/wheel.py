@@ -72,12 +72,16 @@ class Wheel:
     def _tick(self) -> None:
         self._now += 1
         self._timer = self._loop.call_later(TICK, self._tick)
-        for member in self._slots.pop(self._now, ()):
+        members = self._slots.get(self._now, set())
+        # One at a time: a turn may take others off the wheel.
+        while members:
+            member = members.pop()
             member.slot = None
             self._standing -= 1
             delay = member.turn()
             if delay is not None:
                 self._put(member, max(1, math.ceil(delay / TICK)))
+        self._slots.pop(self._now, None)
         if not self._standing:
             self._timer.cancel()
             self._timer = None

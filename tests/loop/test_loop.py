@@ -1,0 +1,199 @@
+"""What belongs to an event loop: its tick, its mailbox, worker threads, and taking one's time."""
+
+import asyncio
+import contextvars
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from antiphon.loop import WorkerThreads, mailbox_of, spread, tick_of
+
+name: contextvars.ContextVar[str] = contextvars.ContextVar("name", default="nobody")
+
+
+class TestTick:
+    """Flushing at the end of a tick."""
+
+    async def test_once_for_all(self) -> None:
+        """All that waits is flushed after what was ready, in order, in one go."""
+        loop = asyncio.get_running_loop()
+        seen: list[Any] = []
+
+        class Member:
+            def __init__(self, number: int) -> None:
+                self.number = number
+
+            def flush(self) -> None:
+                seen.append(self.number)
+                if self.number == 1:
+                    tick.flush_at_end(Member(3))
+
+        tick = tick_of(loop)
+        assert tick is tick_of(loop)
+        loop.call_soon(seen.append, "ready")
+        tick.flush_at_end(Member(1))
+        tick.flush_at_end(Member(2))
+        loop.call_soon(seen.append, "later")
+        assert repr(tick) == "<Tick with 2 to flush>"
+        await asyncio.sleep(0)
+        assert seen == ["ready", 1, 2, "later"]
+        await asyncio.sleep(0)
+        assert seen == ["ready", 1, 2, "later", 3]
+
+
+class TestMailbox:
+    """Calls from other threads."""
+
+    async def test_order_of_threads(self) -> None:
+        """What each thread posts arrives in its order, all of it, on the loop's own thread."""
+        loop = asyncio.get_running_loop()
+        mailbox = mailbox_of(loop)
+        seen: list[tuple[int, int, int]] = []
+        done = asyncio.Event()
+
+        def post(thread: int) -> None:
+            for number in range(2000):
+                mailbox.post(lambda t, n: seen.append((t, n, threading.get_ident())), thread, number)
+            mailbox.post(ended)
+
+        left = 4
+
+        def ended() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                done.set()
+
+        threads = [threading.Thread(target=post, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        await done.wait()
+        for number in range(4):
+            assert [n for t, n, _ in seen if t == number] == list(range(2000))
+        assert {ident for _, _, ident in seen} == {threading.get_ident()}
+
+    async def test_wakes_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """However many calls wait, the loop is woken once; a call may post another."""
+        loop = asyncio.get_running_loop()
+        mailbox = mailbox_of(loop)
+        woken: list[Any] = []
+        monkeypatch.setattr(mailbox, "_loop", SimpleNamespace(call_soon_threadsafe=woken.append))
+        seen: list[int] = []
+        for number in range(3):
+            mailbox.post(seen.append, number)
+        mailbox.post(lambda: mailbox.post(seen.append, 3))
+        assert len(woken) == 1
+        woken.pop()()
+        assert seen == [0, 1, 2]
+        woken.pop()()
+        assert seen == [0, 1, 2, 3]
+
+    async def test_one_that_fails(self) -> None:
+        """A call that fails is reported, and keeps none behind it from being made."""
+        loop = asyncio.get_running_loop()
+        reported: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: reported.append(context))
+        seen: list[int] = []
+        mailbox = mailbox_of(loop)
+        mailbox.post(lambda: 1 // 0)
+        mailbox.post(seen.append, 1)
+        await asyncio.sleep(0)
+        assert seen == [1]
+        assert isinstance(reported[0]["exception"], ZeroDivisionError)
+
+    def test_closed_loop(self) -> None:
+        """A loop that has ended takes nothing, again and again."""
+        loop = asyncio.new_event_loop()
+        mailbox = mailbox_of(loop)
+        loop.close()
+        for _ in range(2):
+            with pytest.raises(RuntimeError):
+                mailbox.post(print)
+        assert repr(mailbox) == "<Mailbox with 0 calls>"
+
+
+class TestThreads:
+    """Worker threads."""
+
+    async def test_runs(self) -> None:
+        """A function runs in another thread, a daemon, with the caller's context variables."""
+        threads = WorkerThreads(2)
+        name.set("Alice")
+
+        def call(value: str) -> tuple[str, str, bool]:
+            seen = name.get()
+            name.set("Bob")
+            return value, seen, threading.current_thread().daemon
+
+        assert await threads.run(call, "x") == ("x", "Alice", True)
+        assert name.get() == "Alice"
+
+    async def test_bounded(self) -> None:
+        """No more run at a time than may; the others wait, and all are answered."""
+        threads = WorkerThreads(3)
+        lock, gate = threading.Lock(), threading.Event()
+        running = most = 0
+
+        def call(number: int) -> int:
+            nonlocal running, most
+            with lock:
+                running += 1
+                most = max(most, running)
+                if running == 3:
+                    gate.set()
+            assert gate.wait(10)
+            with lock:
+                running -= 1
+            return number
+
+        assert await asyncio.gather(*(threads.run(call, number) for number in range(30))) == list(range(30))
+        assert most == 3
+
+    @pytest.mark.parametrize("error", [ValueError("x"), SystemExit(1), KeyboardInterrupt(), StopIteration(1)])
+    async def test_errors(self, error: BaseException) -> None:
+        """What a function raises reaches its caller, and ends nothing else; the thread goes on."""
+        threads = WorkerThreads(1)
+
+        def call() -> None:
+            raise error
+
+        with pytest.raises(ValueError if isinstance(error, ValueError) else RuntimeError):
+            await threads.run(call)
+        assert await threads.run(lambda: 1) == 1
+
+    async def test_nobody_waits(self) -> None:
+        """A caller that was cancelled is no harm to the thread."""
+        threads = WorkerThreads(1)
+        begun, gate = threading.Event(), threading.Event()
+
+        def call() -> None:
+            begun.set()
+            assert gate.wait(10)
+
+        waiting = asyncio.ensure_future(threads.run(call))
+        assert await asyncio.to_thread(begun.wait, 10)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        gate.set()
+        assert await threads.run(lambda: 1) == 1
+
+
+class TestSpread:
+    """One after the other."""
+
+    async def test_at_once(self) -> None:
+        """With no time to spend nothing waits in between."""
+        ready = asyncio.ensure_future(asyncio.sleep(0))
+        assert [each async for each in spread(range(5000), 0)] == list(range(5000))
+        assert not ready.done()
+
+    async def test_over_a_time(self) -> None:
+        """With time to spend others have their turns, and it is all spent but the last part."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        times = [loop.time() - began async for _ in spread(range(10), 0.2)]
+        assert times[0] < 0.1
+        assert times[-1] >= 0.17
+        assert times == sorted(times)
