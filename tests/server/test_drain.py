@@ -1,0 +1,100 @@
+"""Parting from connections: spread over a time, within a deadline, whoever is on the other side."""
+
+import asyncio
+import contextlib
+import signal
+
+import pytest
+
+from tests.hostile.peer import Peer, request
+from tests.servers import LiveServer
+from tests.wire.helpers import client_frame
+
+APP = "tests.hostile.app:app"
+PLAIN = "tests.hostile.plain:app"
+
+
+async def crowd(stack: contextlib.AsyncExitStack, server: LiveServer, count: int, path: str) -> list[Peer]:
+    """So many connections with accepted handshakes."""
+    peers = []
+    for _ in range(count):
+        peer = await Peer.connect(server)
+        stack.callback(peer.reset)
+        peer.writer.write(request(path))
+        peers.append(peer)
+    assert {await peer.status() for peer in peers} == {101}
+    return peers
+
+
+async def leaves(peer: Peer) -> tuple[int, float]:
+    """Answer the close as a client does; return its code and when it came."""
+    code = await peer.closed()
+    when = asyncio.get_running_loop().time()
+    await peer.send(client_frame(8, code.to_bytes(2, "big")))
+    assert await peer.gone()
+    return code, when
+
+
+@pytest.mark.parametrize("app", [APP, PLAIN])
+async def test_thousands(app: str) -> None:
+    """Thousands of idle connections are all told, and the server is gone at once."""
+    with LiveServer.antiphon(app, "--timeout", "drain=8") as server:
+        async with contextlib.AsyncExitStack() as stack:
+            peers = await crowd(stack, server, 1500, "/echo")
+            server.signal(signal.SIGTERM)
+            codes = {code for code, _ in await asyncio.gather(*map(leaves, peers))}
+            await asyncio.to_thread(server.wait, 8)
+        assert codes == {1001}
+    assert "Traceback" not in server.output()
+    assert "ERROR" not in server.output()
+
+
+@pytest.mark.parametrize("app", [APP, PLAIN])
+async def test_spread(app: str) -> None:
+    """The close frames are spread over the time given for that."""
+    with LiveServer.antiphon(app, "--timeout", "spread=1", "--timeout", "drain=5") as server:
+        async with contextlib.AsyncExitStack() as stack:
+            peers = await crowd(stack, server, 50, "/echo")
+            server.signal(signal.SIGTERM)
+            times = sorted(when for _, when in await asyncio.gather(*map(leaves, peers)))
+            await asyncio.to_thread(server.wait, 5)
+    assert times[-1] - times[0] > 0.8
+    # Not in two lumps.
+    assert times[25] - times[0] > 0.2
+    assert times[-1] - times[25] > 0.2
+
+
+async def test_peers_that_do_not_read() -> None:
+    """Who reads nothing, or answers no close, is cut off at the deadline; the process does not hang."""
+    with LiveServer.antiphon(APP, "--timeout", "drain=1", "--timeout", "close=60") as server:
+        async with contextlib.AsyncExitStack() as stack:
+            peers = await crowd(stack, server, 20, "/pours")
+            peers += await crowd(stack, server, 20, "/echo")
+            server.signal(signal.SIGTERM)
+            assert await asyncio.to_thread(server.wait, 4) == -signal.SIGTERM
+            assert {await peer.closed() for peer in peers[20:]} == {1001}
+    assert "Traceback" not in server.output()
+
+
+async def test_handshakes_under_way() -> None:
+    """A handshake that waits for its answer, or is not complete, is refused or dropped."""
+    with LiveServer.antiphon(APP, "--timeout", "drain=1") as server:
+        async with Peer.raw(server) as waiting, Peer.raw(server) as begun, Peer.open(server) as told:
+            await waiting.send(request("/never"))
+            await begun.send(request()[:50])
+            await told.send(client_frame(9))
+            await told.frame()
+            server.signal(signal.SIGTERM)
+            assert await waiting.status() == 503
+            assert await begun.gone()
+            await asyncio.to_thread(server.wait, 4)
+    assert "Traceback" not in server.output()
+
+
+async def test_reload() -> None:
+    """A server that serves anew when a source changes parts with 1012."""
+    with LiveServer.antiphon(APP, "--reload") as server:
+        async with Peer.open(server) as peer:
+            server.signal(signal.SIGTERM)
+            assert (await leaves(peer))[0] == 1012
+            await asyncio.to_thread(server.wait, 8)
