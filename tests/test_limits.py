@@ -47,7 +47,7 @@ def test_changed() -> None:
     assert changed(Limits(frame=5), {"message": 7}) == Limits(frame=5, message=7)
     with pytest.raises(ConfigurationError, match="Limits has no 'mesage'; it has message, head"):
         changed(Limits(), {"mesage": 7})
-    with pytest.raises(ConfigurationError, match="Timeouts.ping must be positive"):
+    with pytest.raises(ConfigurationError, match=r"Timeouts\.ping must be positive"):
         changed(Timeouts(), {"ping": 0})
 
 
@@ -55,8 +55,9 @@ def test_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Options change fields of the application's own, which are used from then on."""
     given: list[Any] = []
     monkeypatch.setattr(cli, "run", lambda app, listen, **options: given.append((listen, options["changes"])))
-    line = "run a:b --limit message=65536 --limit connections=none --timeout idle=60 --timeout ping_interval=none"
-    assert cli.main([*line.split(), "--forwarded-allow-ips", "10.0.0.1"]) == 0
+    limits = ["--limit", "message=65536", "--limit", "connections=none"]
+    timeouts = ["--timeout", "idle=60", "--timeout", "ping_interval=none"]
+    assert cli.main(["run", "a:b", *limits, *timeouts, "--forwarded-allow-ips", "10.0.0.1"]) == 0
     listen, changes = given[0]
     assert listen.proxies == "10.0.0.1"
     app = Antiphon(limits=Limits(message=1, frame=9, worker_threads=3), timeouts=Timeouts(ping=7))
