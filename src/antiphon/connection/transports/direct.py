@@ -170,6 +170,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         if discard:
             self._out.clear()
             self._size = 0
+        self._pong = b""
         self._out.append(self._session.close(code, reason))
         self.flush()
         self._set_deadline()
@@ -250,9 +251,8 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
             self._write(self._session.receive(event))
             self._close_socket()
             self._lose(event.code, event.reason)
-        elif isinstance(event, Ping) and self._session.may_send and self._writable:
-            # A peer that does not read is owed no more than the latest (RFC 6455 § 5.5.3).
-            self._out.append(frame(Opcode.PONG, event.payload))
+        elif isinstance(event, Ping) and self._session.may_send:
+            self.answer(frame(Opcode.PONG, event.payload))
 
     def ping(self) -> None:
         """Ask the peer for a sign of life, unless it has enough to read."""

@@ -43,6 +43,7 @@ class FrameWriter:
         "_loop",
         "_most",
         "_out",
+        "_pong",
         "_size",
         "_tick",
         "_writable",
@@ -59,6 +60,7 @@ class FrameWriter:
         self._tick = tick_of(self._loop)
         self._compression: Compression | None = None
         self._out: list[bytes] = []
+        self._pong = b""
         self._size = 0
         self._high_water = limits.high_water
         self._most = limits.outbox
@@ -97,6 +99,13 @@ class FrameWriter:
             self._tick.flush_at_end(self)
         return self._writable
 
+    def answer(self, pong: bytes) -> None:
+        """Take a pong; for a peer that does not read only the latest is kept (RFC 6455 § 5.5.3)."""
+        if self._writable:
+            self._out.append(pong)
+        else:
+            self._pong = pong
+
     async def drain(self) -> None:
         """Wait until the peer reads on, or is gone."""
         while not self._writable and self.receiver is not None:
@@ -111,6 +120,9 @@ class FrameWriter:
     def resume_writing(self) -> None:
         """The event loop's buffer is empty enough again."""
         self._writable = True
+        if self._pong:
+            self._out.insert(0, self._pong)
+            self._pong = b""
         self.flush()
         if self._writable:
             self._wake()
