@@ -10,6 +10,7 @@ from antiphon.errors import (
     WebSocketException,
 )
 from antiphon.limits import Limits, Timeouts
+from antiphon.server import Tls
 from antiphon.wire import Deflate
 
 __version__ = "0.1.0"
@@ -23,6 +24,7 @@ __all__ = [
     "Limits",
     "Position",
     "Timeouts",
+    "Tls",
     "WebSocket",
     "WebSocketDisconnect",
     "WebSocketException",

@@ -13,7 +13,7 @@ from uvicorn.importer import ImportFromStringError
 
 from antiphon.errors import AntiphonError
 from antiphon.limits import Limits, Number, Timeouts
-from antiphon.server import Changes, Listen, run
+from antiphon.server import Changes, Listen, Tls, run
 
 _LEVELS = ("critical", "error", "warning", "info", "debug", "trace")
 
@@ -24,13 +24,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, or 1 after an error that is told in one line.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    tls = None
+    if options.certfile is not None:
+        tls = Tls(options.certfile, options.keyfile, options.password)
+    elif options.keyfile is not None or options.password is not None:
+        parser.error("--ssl-keyfile and --ssl-keyfile-password need --ssl-certfile")
     # The application is looked for where the command is given, as ``python -m`` does.
     sys.path.insert(0, os.getcwd())
     try:
         run(
             options.app,
-            Listen(options.host, options.port, options.trust_proxies),
+            Listen(options.host, options.port, options.trust_proxies, tls),
             log_level=options.log_level,
             reload=options.reload,
             changes=Changes(dict(options.limit), dict(options.timeout)),
@@ -52,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=_Help,
     )
     # Given here and not with the options, so that the help does not show them.
-    serve.set_defaults(trust_proxies=None, limit=[], timeout=[])
+    serve.set_defaults(trust_proxies=None, limit=[], timeout=[], certfile=None, keyfile=None, password=None)
     serve.add_argument("app", metavar="MODULE:APP", help="the application, as in chat.app:app")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on")
     serve.add_argument("--port", type=int, default=8000, help="port to listen on")
@@ -66,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
         help="proxies that are believed whom they ask for: addresses and networks with commas between, "
         "or '*' (default: $FORWARDED_ALLOW_IPS, or else this machine only)",
     )
+    for option, name, metavar, text in (
+        ("--ssl-certfile", "certfile", "FILE", "certificate in PEM, for https and wss"),
+        ("--ssl-keyfile", "keyfile", "FILE", "its private key, unless that is in the same file"),
+        ("--ssl-keyfile-password", "password", "PASSWORD", "what decrypts the key, if it is encrypted"),
+    ):
+        serve.add_argument(option, dest=name, metavar=metavar, default=argparse.SUPPRESS, help=text)
     for option, values in (("--limit", Limits), ("--timeout", Timeouts)):
         serve.add_argument(
             option,

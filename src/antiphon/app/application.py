@@ -34,7 +34,7 @@ from antiphon.connection import Terms
 from antiphon.errors import ConfigurationError
 from antiphon.limits import Limits, Timeouts
 from antiphon.loop import WorkerThreads, spread
-from antiphon.server import Listen, run
+from antiphon.server import Listen, Tls, run
 from antiphon.signals import Observer, Signal
 from antiphon.wire import Deflate
 
@@ -236,18 +236,22 @@ class Antiphon(Starlette):
         self._observers.append(observer)
         return observer
 
-    def run(self, host: str = "127.0.0.1", port: int = 8000, *, log_level: str = "info") -> None:
+    def run(
+        self, host: str = "127.0.0.1", port: int = 8000, *, log_level: str = "info", tls: Tls | None = None
+    ) -> None:
         """Serve this application until SIGINT or SIGTERM.
 
         Args:
             host: The address to listen on; ``"0.0.0.0"`` for all.
             port: The port to listen on.
             log_level: ``critical``, ``error``, ``warning``, ``info``, ``debug`` or ``trace``.
+            tls: What to prove the server with, for ``https`` and ``wss``; None: no TLS.
 
         Raises:
             AddressInUse: Another program listens there.
+            ConfigurationError: The certificate or its key cannot be used.
         """
-        run(self, Listen(host, port), log_level=log_level)
+        run(self, Listen(host, port, tls=tls), log_level=log_level)
 
     async def drain(self, code: int = 1001, reason: str = "the server stops") -> None:
         """Part from all connections, and wait for them to end, within ``timeouts.drain``.

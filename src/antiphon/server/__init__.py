@@ -2,5 +2,6 @@
 
 from antiphon.server.protocol import WebSocketProtocol
 from antiphon.server.run import Changes, Listen, run
+from antiphon.server.tls import Tls
 
-__all__ = ["Changes", "Listen", "WebSocketProtocol", "run"]
+__all__ = ["Changes", "Listen", "Tls", "WebSocketProtocol", "run"]

@@ -26,6 +26,7 @@ from antiphon.loop import spread
 from antiphon.server.http import HttpProtocol
 from antiphon.server.protocol import WebSocketProtocol
 from antiphon.server.reception import reception_of
+from antiphon.server.tls import Tls
 from antiphon.wire import CloseCode
 
 logger = logging.getLogger("uvicorn.error")
@@ -55,11 +56,13 @@ class Listen:
         proxies: Addresses and networks of proxies that are believed when they say for whom they ask, with
             commas between; ``"*"`` for all. None: the environment's ``FORWARDED_ALLOW_IPS``, or else this
             machine only.
+        tls: What to prove the server with, for ``https`` and ``wss``; None: no TLS.
     """
 
     host: str = "127.0.0.1"
     port: int = 8000
     proxies: str | None = None
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,8 @@ class Server(uvicorn.Server):
         for sock in sockets or ():
             host, port = sock.getsockname()[:2]
             where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            logger.info("Serving on http://%s (press Ctrl-C to stop)", where)
+            scheme = "https" if self.config.is_ssl else "http"
+            logger.info("Serving on %s://%s (press Ctrl-C to stop)", scheme, where)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen no more, part from all connections, and be done when the time is over."""
@@ -224,8 +228,11 @@ def configuration(
     """uvicorn's configuration for an application, with the application's own limits.
 
     Raises:
-        ConfigurationError: A change cannot be.
+        ConfigurationError: A change cannot be, or the certificate or its key.
     """
+    tls = listen.tls
+    if tls is not None:
+        tls.check()
     config = Config(
         app,
         changes,
@@ -234,6 +241,9 @@ def configuration(
         log_level=log_level,
         reload=reload,
         forwarded_allow_ips=listen.proxies,
+        ssl_certfile=tls and tls.certfile,
+        ssl_keyfile=tls and tls.keyfile,
+        ssl_keyfile_password=tls and tls.password,
     )
     if not reload:
         # What cannot be is said before anything listens; a process that reloads leaves that to its child.

@@ -1,0 +1,169 @@
+"""TLS of our own server, wss and https: by the command, by `app.run`, and what is said when it cannot be."""
+
+import asyncio
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+import trustme
+from cryptography.hazmat.primitives import serialization
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from antiphon import Antiphon, Tls
+from antiphon.cli import main
+from antiphon.errors import ConfigurationError
+from tests.servers import LiveServer
+
+PASSWORD = "of the key"
+LARGE = bytes(range(256)) * 5_000
+PROGRAM = """
+import sys
+from antiphon import Tls
+from tests.interop.app import app
+app.run(port=int(sys.argv[1]), log_level="warning", tls=Tls(sys.argv[2]))
+"""
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def folder(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of 127.0.0.1 with its key: apart, encrypted, and all in one file; and another's."""
+    folder = tmp_path_factory.mktemp("tls")
+    issued, other = (authority.issue_cert("127.0.0.1") for _ in range(2))
+    issued.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    issued.private_key_pem.write_to_path(folder / "key.pem")
+    issued.private_key_and_cert_chain_pem.write_to_path(folder / "both.pem")
+    other.private_key_pem.write_to_path(folder / "other.pem")
+    key = serialization.load_pem_private_key(issued.private_key_pem.bytes(), None)
+    (folder / "encrypted.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(PASSWORD.encode()),
+        )
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    """What a client needs to believe the certificate."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+def by_command(folder: Path) -> LiveServer:
+    return LiveServer.antiphon(
+        "tests.interop.app:app", "--log-level", "warning",
+        "--ssl-certfile", f"{folder}/cert.pem", "--ssl-keyfile", f"{folder}/key.pem",
+    )  # fmt: skip
+
+
+def by_command_encrypted(folder: Path) -> LiveServer:
+    return LiveServer.antiphon(
+        "tests.interop.app:app", "--log-level", "warning", "--ssl-certfile", f"{folder}/cert.pem",
+        "--ssl-keyfile", f"{folder}/encrypted.pem", "--ssl-keyfile-password", PASSWORD,
+    )  # fmt: skip
+
+
+def by_run(folder: Path) -> LiveServer:
+    return LiveServer([sys.executable, "-c", PROGRAM, "{port}", f"{folder}/both.pem"])
+
+
+def by_uvicorn(folder: Path) -> LiveServer:
+    return LiveServer(
+        [
+            sys.executable, "-m", "uvicorn", "tests.interop.app:app", "--port", "{port}", "--loop", "asyncio",
+            "--log-level", "warning", "--ws", "antiphon.server:WebSocketProtocol",
+            "--ssl-certfile", f"{folder}/cert.pem", "--ssl-keyfile", f"{folder}/key.pem",
+        ]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("serve", [by_command, by_command_encrypted, by_run, by_uvicorn])
+async def test_wss(serve: Callable[[Path], LiveServer], folder: Path, trusting: ssl.SSLContext) -> None:
+    """Text, large and compressed messages, pings and both manners of closing, over TLS."""
+    with serve(folder) as server:
+        base = f"wss://127.0.0.1:{server.port}"
+        async with asyncio.timeout(15):
+            for path, compression in (("/view", None), ("/events", None), ("/view", "deflate")):
+                async with connect(
+                    f"{base}{path}", ssl=trusting, compression=compression, max_size=None
+                ) as ws:  # type: ignore[arg-type]
+                    for message in ("hello", "again and " * 10_000, LARGE):
+                        await ws.send(message)
+                        assert await ws.recv() == message
+                    await (await ws.ping())
+                    await ws.send('close {"code": 4001, "reason": "why"}')
+                    with pytest.raises(ConnectionClosed, match="4001"):
+                        await ws.recv()
+            async with connect(f"{base}/view?key=tls", ssl=trusting) as ws:
+                await ws.close(4002, "enough")
+                assert ws.close_code == 4002
+            async with httpx.AsyncClient(verify=trusting) as http:
+                closed = await http.get(f"https://127.0.0.1:{server.port}/closes/tls")
+                assert closed.json() == [4002, "enough"]
+    assert server.output() == ""
+
+
+async def test_plain_client(folder: Path) -> None:
+    """Who speaks no TLS to a server of TLS is let go, and nothing is logged for it but a line."""
+    with by_command(folder) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), 10)
+        assert not answer.startswith(b"HTTP")
+        writer.close()
+    assert "Traceback" not in server.output()
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "password", "problem"),
+    [
+        ("none.pem", None, None, "No such file"),
+        ("cert.pem", "none.pem", None, "No such file"),
+        ("cert.pem", None, None, "not PEM"),
+        ("cert.pem", "other.pem", None, "the key is that of another certificate"),
+        ("cert.pem", "encrypted.pem", None, "password is wrong or missing"),
+        ("cert.pem", "encrypted.pem", "wrong", "password is wrong or missing"),
+    ],
+)
+def test_cannot_be_used(
+    folder: Path, certificate: str, key: str | None, password: str | None, problem: str
+) -> None:
+    """What is wrong with certificate or key is an error with the files' names, before anything listens."""
+    tls = Tls(folder / certificate, None if key is None else folder / key, password)
+    with pytest.raises(ConfigurationError, match=problem) as raised:
+        Antiphon().run(port=1, tls=tls)
+    assert certificate in str(raised.value)
+    assert "wrong" not in repr(tls)
+
+
+def test_nothing_is_asked(folder: Path) -> None:
+    """Without the key's password the command ends in one line, and asks nobody for it."""
+    command = [sys.executable, "-m", "antiphon", "run", "tests.interop.app:app"]
+    options = ["--ssl-certfile", folder / "cert.pem", "--ssl-keyfile", folder / "encrypted.pem"]
+    done = subprocess.run(
+        [*command, *options], capture_output=True, text=True, timeout=30, start_new_session=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("antiphon: cannot serve TLS with ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_key_without_certificate(capsys: pytest.CaptureFixture[str]) -> None:
+    """A key without a certificate is a mistake in the command."""
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "a:b", "--ssl-keyfile", "key.pem"])
+    assert ended.value.code == 2
+    assert "need --ssl-certfile" in capsys.readouterr().err
