@@ -60,6 +60,8 @@ class Peer:
                 yield peer
         finally:
             peer.reset()
+            # The socket is closed when the event loop comes round to it.
+            await asyncio.sleep(0)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -75,6 +77,8 @@ class Peer:
                 yield peer
         finally:
             peer.reset()
+            # The socket is closed when the event loop comes round to it.
+            await asyncio.sleep(0)
 
     async def send(self, data: bytes) -> None:
         """Send bytes; that the server has had enough is no error."""

@@ -9,7 +9,7 @@ from tests.wire.helpers import text
 
 @pytest.mark.parametrize("app", ["tests.hostile.app:app", "tests.hostile.plain:app"])
 async def test_messages_per_second(app: str) -> None:
-    """Ten seconds' worth of messages may come at once; one more closes with 1008, and only that connection."""
+    """Ten seconds' worth of messages may come at once; one more closes that connection with 1008."""
     with LiveServer.antiphon(app, "--limit", "messages_per_second=20") as server:
         async with Peer.open(server) as peer, Peer.open(server) as other:
             with quiet(server):
