@@ -548,3 +548,15 @@ def test_repr_of_providers() -> None:
     assert Providers(providers).names == ["factor"]
     assert Providers(providers).find("nothing") is None
     assert isinstance(Providers(providers).find("factor"), object)
+
+
+async def test_annotated_connection() -> None:
+    """A connection class within `Annotated` is the connection all the same."""
+    app = Antiphon()
+
+    @app.websocket("/")
+    async def view(client: Annotated[WebSocket, "whoever it is"]) -> None:
+        await client.send("hello")
+
+    async with TestClient(app) as client, client.websocket("/") as ws:
+        assert await ws.receive() == "hello"

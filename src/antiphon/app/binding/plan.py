@@ -160,6 +160,8 @@ def _is_connection(parameter: inspect.Parameter, site: Site) -> bool:
     annotation = parameter.annotation
     if not site.connected:
         return False
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
     if inspect.isclass(annotation) and issubclass(annotation, HTTPConnection):
         return True
     return parameter.name in site.connection_names
