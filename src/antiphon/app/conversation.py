@@ -214,7 +214,9 @@ class Conversation:
                 trouble = None
             except Exception as error:
                 trouble = error
-            ws.inbox.put(() if ws.closed_here else tuple(rest))
+            left = () if ws.closed_here else tuple(rest)
+            if left:
+                ws.inbox.put(left)
             self._start(self._recover(trouble))
             return
         self._busy = False
