@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format types bench system-packages clean
+.PHONY: help setup demo test lint format types bench conformance soak system-packages clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -13,7 +13,7 @@ PORT ?= 8000
 ARGS ?=
 
 help: ## List the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv with everything in it (PYTHON=... chooses the interpreter)
 
@@ -43,9 +43,15 @@ types: setup ## Check the types
 bench: setup ## Measure servers beside each other (ARGS="--only echo --quick", ARGS=--help)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+conformance: setup ## Run the Autobahn test suite, write docs/reference/conformance.md (PYTHON2=/path/to/python2.7)
+	@PYTHON2="$(PYTHON2)" $(BIN)/python -m tests.conformance $(ARGS)
+
+soak: setup ## Fuzz, search for counterexamples and churn through connections (SECONDS=300)
+	@$(BIN)/python -m tests.soak $(or $(SECONDS),300)
+
 system-packages:
 	@scripts/system-packages
 
 clean: ## Remove .venv and all caches
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	@rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

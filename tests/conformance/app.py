@@ -9,7 +9,7 @@ from antiphon import Antiphon, Deflate, Limits, Timeouts, WebSocket
 LARGEST = 16 * 1024 * 1024
 
 app = Antiphon(
-    limits=Limits(message=LARGEST, frame=LARGEST, fragments=LARGEST),
+    limits=Limits(message=LARGEST, frame=LARGEST, fragments=LARGEST, connections_per_second=None),
     timeouts=Timeouts(ping_interval=None, close=30),
     compression=Deflate(),
 )

@@ -83,8 +83,11 @@ def test_stopping(tmp_path: Path) -> None:
 
 
 @contextlib.contextmanager
-def nginx(upstream: int, folder: Path) -> Iterator[int]:
-    """nginx with the page's configuration, which is checked first; gives its port."""
+def nginx(upstream: int, folder: Path, plain: int | None = None) -> Iterator[int]:
+    """nginx with the page's configuration, which is checked first; gives its port.
+
+    It listens on the port `plain` as well, without TLS.
+    """
     found = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
     if found is None or shutil.which("openssl") is None:
         missing = "nginx or openssl is missing: apt-get install nginx-light openssl"
@@ -97,7 +100,7 @@ def nginx(upstream: int, folder: Path) -> Iterator[int]:
     subprocess.run([*command, *files], check=True, capture_output=True)
     text = NGINX.text
     for old, new in {
-        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl" + (f"; listen 127.0.0.1:{plain}" if plain else ""),
         "127.0.0.1:8000": f"127.0.0.1:{upstream}",
         "/etc/ssl/chat.example.org.pem": str(folder / "chat.pem"),
         "/etc/ssl/chat.example.org.key": str(folder / "chat.key"),

@@ -47,6 +47,12 @@ async def bad_code(receive: Any, send: Any) -> None:
     await send({"type": "websocket.close", "code": 1006})
 
 
+async def wrong_subprotocol(receive: Any, send: Any) -> None:
+    """The client has not offered it."""
+    await receive()
+    await send({"type": "websocket.accept", "subprotocol": "v9"})
+
+
 async def listens(receive: Any, send: Any) -> Any:
     """Give what ends it."""
     await receive()
@@ -90,6 +96,7 @@ PATHS = {
         returns_first,
         returns_after_accept,
         bad_code,
+        wrong_subprotocol,
         listens,
         sends_for_ever,
         reads_late,

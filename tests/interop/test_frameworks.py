@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus, NegotiationError
 from websockets.typing import Subprotocol
 
 from tests.interop.clients import PATIENCE
@@ -141,6 +141,13 @@ async def test_ends_after_accept(server: LiveServer, ours: bool) -> None:
     assert await end(server.ws("/bad_code?c")) == ((1011, "") if ours else broken)
 
 
+async def test_wrong_subprotocol(server: LiveServer, ours: bool) -> None:
+    """A subprotocol that was not offered is the application's error; uvicorn's own leaves it to clients."""
+    with pytest.raises(InvalidStatus if ours else NegotiationError):
+        async with connect(server.ws("/wrong_subprotocol?subprotocol")):
+            pass
+
+
 async def test_client_closes(server: LiveServer) -> None:
     """The application gets the client's code and reason."""
     async with asyncio.timeout(PATIENCE), connect(server.ws("/listens?closes")) as ws:
@@ -197,4 +204,4 @@ def test_log_is_quiet(our_server: LiveServer) -> None:
     """Errors of the application are logged with a traceback; clients that go are not worth one."""
     output = our_server.output()
     assert output.count("LookupError: secret") == 2
-    assert output.count("Traceback") == 3, output
+    assert output.count("Traceback") == 4, output

@@ -1,0 +1,1 @@
+"""Long runs, bounded in time: `make soak`."""
