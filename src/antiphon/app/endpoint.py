@@ -141,7 +141,7 @@ class Endpoint(ABC):
             if id in batch.excluded:
                 ws.deliver(batch.without(id).form(bare))
             else:
-                ws.deliver(shared)
+                ws.deliver(shared, batch.alone)
 
     # --- Each connection's life ----------------------------------------------------------------------
 

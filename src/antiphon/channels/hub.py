@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Iterable
+from functools import partial
 from typing import Any, Protocol
 
 from antiphon.channels.broker import Broker
@@ -158,15 +159,16 @@ class Hub:
             del self._streams[channel]
             self._spawn(self._leave(channel))
 
-    def flush(self) -> None:
-        """Hand over, now, what waits for the end of this tick."""
+    def flush(self, *, at_end: bool = False) -> None:
+        """Hand over, now, what waits for the end of this tick; or this is the end of it."""
         if not self.pending:
             return
         pending, self.pending = self.pending, {}
+        alone = at_end and len(pending) == 1
         for channel, publications in pending.items():
             stream = self._streams.get(channel)
             if stream is not None:
-                batch = Batch(publications)
+                batch = Batch(publications, alone=alone)
                 for subscriber in tuple(stream.subscribers):
                     subscriber.deliver(batch)
 
@@ -174,7 +176,7 @@ class Hub:
         if publication.channel not in self._streams:
             return
         if not self.pending:
-            asyncio.get_running_loop().call_soon(self.flush)
+            asyncio.get_running_loop().call_soon(partial(self.flush, at_end=True))
         self.pending.setdefault(publication.channel, []).append(publication)
 
     async def _leave(self, channel: str) -> None:

@@ -51,11 +51,17 @@ class Batch:
     """What one tick of the event loop publishes on one channel, in order, shared by its subscribers.
 
     Each form in which subscribers need it is made once and kept here.
+
+    Attributes:
+        publications: In order.
+        alone: Whether nothing else is published in this tick, so that nothing can leave together with it.
+        excluded: Connections that shall not get all of it, by their ids.
     """
 
-    __slots__ = ("_forms", "excluded", "publications")
+    __slots__ = ("_forms", "alone", "excluded", "publications")
 
-    def __init__(self, publications: Sequence[Publication]) -> None:
+    def __init__(self, publications: Sequence[Publication], *, alone: bool = False) -> None:
+        self.alone = alone
         self.publications = tuple(publications)
         self.excluded = frozenset().union(*(each.exclude for each in publications))
         self._forms: dict[Hashable, object] = {}

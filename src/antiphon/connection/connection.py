@@ -146,15 +146,16 @@ class Connection(Life):
             self.open()
         self.deliver(prepared)
 
-    def deliver(self, prepared: Prepared) -> bool:
+    def deliver(self, prepared: Prepared, now: bool = False) -> bool:
         """Hand over what was prepared for many; False when it does not reach this connection.
 
+        ``now`` is as in ``Transport.write``.
         A full outbox disconnects this peer with 4008 and harms nobody else.
         """
         if self._phase is not _OPEN:
             return False
         try:
-            self._transport.write(prepared)
+            self._transport.write(prepared, now)
         except OutboxFull as full:
             self.overflow(full)
             return False

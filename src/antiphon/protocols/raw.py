@@ -50,7 +50,7 @@ class RawSubscriber:
         connection = self._connection
         if batch.excluded and connection.id in batch.excluded:
             batch = batch.without(connection.id)
-        connection.deliver(batch.form(self._form))
+        connection.deliver(batch.form(self._form), batch.alone)
 
 
 class RawSubscriptions:

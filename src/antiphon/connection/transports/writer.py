@@ -88,6 +88,9 @@ class FrameWriter:
         size = self._size + len(data)
         if size > self._high_water:
             size = self._make_room(len(data))
+        elif now and self._writable and not self._corked and not self._out:
+            self._write(data)
+            return self._writable
         self._out.append(data)
         self._size = size
         if self._corked:
