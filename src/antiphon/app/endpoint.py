@@ -156,8 +156,8 @@ class Endpoint(ABC):
         overdue = self._call_when_overdue(ws)
         try:
             if services.allows_origin(ws.headers):
-                await services.hub.start()
-                await self._join_hub()
+                if not services.hub.subscribers(self._channel):
+                    await services.hub.subscribe(self._channel, self)
                 await self.serve(ws, Session(ws, services.threads, services.session))
             else:
                 logger.info("%r refused: its origin %r", ws, ws.headers["origin"])
@@ -207,10 +207,6 @@ class Endpoint(ABC):
             time=time.time(),
             exclude=excluded_ids(exclude),
         )
-
-    async def _join_hub(self) -> None:
-        if not self.services.hub.subscribers(self._channel):
-            await self.services.hub.subscribe(self._channel, self)
 
     # --- What a connection tells its keeper ----------------------------------------------------------
 

@@ -16,8 +16,10 @@ from uvicorn.server import ServerState
 
 from antiphon.connection.transports.writer import end_writing
 from antiphon.loop import wheel_of
+from antiphon.server.protocol import WebSocketProtocol
 from antiphon.server.reception import reception_of
-from antiphon.wire import HandshakeError
+from antiphon.wire import HandshakeError, Request
+from antiphon.wire.handshake import COMMON
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -120,10 +122,24 @@ class HttpProtocol(HttpToolsProtocol):
         if self.scope["http_version"] < "1.1":
             # uvicorn hands on every head as one of HTTP/1.1.
             self._refuse(HandshakeError(400, "HTTP version below 1.1 (RFC 6455 § 4.2.1)"))
-        if not self._refused:
+        if self._refused:
+            return
+        if self.ws_protocol_class is WebSocketProtocol:
+            self._upgrade()
+        else:
             super().handle_websocket_upgrade()
-            # The parser and this object refer to one another: neither should wait for the collector.
-            del self.parser
+        # The parser and this object refer to one another: neither should wait for the collector.
+        del self.parser
+
+    def _upgrade(self) -> None:
+        """Do as uvicorn does, but hand the request over as it is, not as bytes to be parsed again."""
+        self.connections.discard(self)
+        protocol = WebSocketProtocol(self.config, self.server_state, self.app_state)
+        protocol.connection_made(self.transport)
+        scope = self.scope
+        headers = [(COMMON.get(name, name), value) for name, value in scope["headers"]]
+        protocol.begin(Request(scope["method"], self.url.decode("latin-1"), scope["http_version"], headers))
+        self.transport.set_protocol(protocol)
 
     # --- Refusing ------------------------------------------------------------------------------------
 

@@ -87,16 +87,27 @@ class WebSocketProtocol(asyncio.Protocol):
             return
         try:
             request = parse_request(data, self._terms.limits.head)
+        except HandshakeError as error:
+            self._refuse(error)
+        else:
+            self.begin(request)
+
+    def begin(self, request: Request) -> None:
+        """Run the application for a request, if it is an opening handshake."""
+        try:
             self._opening = read_opening(request)
             self._enter(request)
         except HandshakeError as error:
-            logger.info("a handshake was refused: %s", error)
-            self._connections.discard(self)
-            self._socket.write(error.response())
-            self._socket.close()
+            self._refuse(error)
             return
         wheel_of(asyncio.get_running_loop()).add(self, self._terms.timeouts.handshake)
         self._run(self._scope(request, self._opening))
+
+    def _refuse(self, error: HandshakeError) -> None:
+        logger.info("a handshake was refused: %s", error)
+        self._connections.discard(self)
+        self._socket.write(error.response())
+        self._socket.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The client went away before the handshake was answered."""

@@ -55,7 +55,7 @@ _OURS_REFUSED = {b"connection", b"content-length", b"transfer-encoding"}
 
 _UPGRADE = (b"upgrade", b"websocket")
 
-_COMMON = {
+COMMON = {
     name: name
     for name in (
         b"accept-encoding",
@@ -150,7 +150,7 @@ def parse_request(head: bytes, limit: int = MAX_HEAD) -> Request:
     while parsed := _field(head, at):
         name = parsed[1].lower()
         # One object for each common name: there are as many of them as open connections.
-        headers.append((_COMMON.get(name, name), parsed[2]))
+        headers.append((COMMON.get(name, name), parsed[2]))
         at = parsed.end()
     if head[at:] != b"\r\n":
         raise HandshakeError(400, "malformed header field (RFC 9112 § 5)")
