@@ -23,7 +23,7 @@ class Limits:
     Attributes:
         message: Largest received message, in bytes, decompressed; a larger one closes with 1009.
         head: Largest head of a request, in bytes; a larger one is refused with 431.
-        frame: Largest payload of a received frame, in bytes.
+        frame: Largest payload of a received frame, in bytes; ``None``: as large as a message.
         fragments: Most frames that one received message may come in.
         inbound_messages: Messages of one connection that may wait for its handler; when as many wait,
             reading from that peer pauses.
@@ -47,7 +47,7 @@ class Limits:
 
     message: int = 1024 * 1024
     head: int = 32 * 1024
-    frame: int = 1024 * 1024
+    frame: int | None = None
     fragments: int = 4096
     inbound_messages: int = 64
     inbound: int = 4 * 1024 * 1024

@@ -194,7 +194,7 @@ def reception_of(config: Config, server: ServerState) -> Reception:
 
 def terms_of(config: Config) -> Terms:
     """What peers may use: as the server's configuration says, or what uvicorn's own options stand for."""
-    limits = getattr(config, "limits", None) or Limits(message=config.ws_max_size, frame=config.ws_max_size)
+    limits = getattr(config, "limits", None) or Limits(message=config.ws_max_size)
     timeouts = getattr(config, "timeouts", None) or Timeouts(
         ping_interval=config.ws_ping_interval or None, ping=config.ws_ping_timeout or Timeouts().ping
     )

@@ -147,7 +147,9 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         inflater = None
         if agreement is not None:
             inflater, self._compression = agreement.inflater(), Compression(agreement)
-        self._parser = Parser(ParserLimits(limits.frame, limits.message, limits.fragments), inflater)
+        self._parser = Parser(
+            ParserLimits(limits.frame or limits.message, limits.message, limits.fragments), inflater
+        )
         self.socket.set_write_buffer_limits(high=limits.high_water)
         early = handshake.hand_over(self)
         self._write(response)
