@@ -1,4 +1,4 @@
-"""The same for plain ASGI: an echo, and a handshake that is never answered."""
+"""The same for plain ASGI: an echo, late on request, and a handshake that is never answered."""
 
 import asyncio
 from typing import Any
@@ -7,6 +7,8 @@ from typing import Any
 async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] != "websocket":
         return
+    if scope["path"] == "/late":
+        await asyncio.sleep(0.2)
     await receive()
     if scope["path"] == "/never":
         await asyncio.Event().wait()

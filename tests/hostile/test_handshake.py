@@ -7,6 +7,7 @@ import pytest
 from antiphon import Limits
 from tests.hostile.peer import Peer, bystander, memory, quiet, request
 from tests.servers import LiveServer
+from tests.wire.helpers import text
 
 KIB = 1024
 KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
@@ -126,3 +127,31 @@ async def test_says_too_much_too_early(server: LiveServer) -> None:
             assert not early.done()
             early.cancel()
             assert memory(server) - before < 5_000_000
+
+
+async def test_paths_forge_no_logs(server: LiveServer) -> None:
+    """What a peer puts into its path stays on the one line that tells of it."""
+    async with Peer.raw(server) as peer:
+        await peer.send(request("/echo%0aINFO:%20forged%1b[31m"))
+        assert await peer.status()
+    assert "\nINFO: forged" not in server.output()
+    assert "\x1b" not in server.output()
+
+
+async def test_upgrade_before_the_response_before(plain: LiveServer) -> None:
+    """A handshake behind a request that is not answered yet is not answered in the midst of its response."""
+    async with Peer.raw(plain) as peer:
+        await peer.send(plain_request() + request())
+        assert b" 101 " not in await peer.response()
+
+
+async def test_gone_before_the_application_listens(plain: LiveServer) -> None:
+    """An application that comes round to a peer that has left learns it, without a traceback."""
+    before = plain.output().count("Traceback")
+    async with Peer.raw(plain) as peer:
+        await peer.send(request("/late"))
+        await asyncio.sleep(0.05)
+    async with Peer.open(plain, "/late") as peer:
+        await peer.send(text("still there"))
+        assert await peer.frame() == (1, b"still there")
+    assert plain.output().count("Traceback") == before

@@ -159,7 +159,7 @@ class Endpoint(ABC):
                 if not services.hub.subscribers(self._channel):
                     await services.hub.subscribe(self._channel, self)
                 await self.serve(ws, Session(ws, services.threads, services.session))
-            else:
+            elif not ws.closed:
                 logger.info("%r refused: its origin %r", ws, ws.headers["origin"])
                 ws.refuse(403, (), b"this origin may not connect")
         except asyncio.CancelledError:

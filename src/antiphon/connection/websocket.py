@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Iterable, Mapping
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
@@ -48,7 +49,7 @@ class WebSocket(HTTPConnection, Connection):
         self._subscriptions: Subscriptions | None = None
 
     def __repr__(self) -> str:
-        path = self.scope.get("path", "")
+        path = quote(self.scope.get("path", ""), "/ ")  # goes into logs: on one line
         return f"<{type(self).__name__} {path} {self._phase.value} {self.id}>"
 
     @property

@@ -122,6 +122,9 @@ class HttpProtocol(HttpToolsProtocol):
         if self.scope["http_version"] < "1.1":
             # uvicorn hands on every head as one of HTTP/1.1.
             self._refuse(HandshakeError(400, "HTTP version below 1.1 (RFC 6455 § 4.2.1)"))
+        elif self._answering:
+            # What answers it would come in the middle of the response to the request before.
+            self._refuse(HandshakeError(400, "upgrade before the response before it (RFC 9112 § 9.3.2)"))
         if self._refused:
             return
         if self.ws_protocol_class is WebSocketProtocol:

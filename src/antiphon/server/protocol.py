@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import Any, cast
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected, get_local_addr, get_remote_addr, is_ssl
@@ -65,10 +65,11 @@ class WebSocketProtocol(asyncio.Protocol):
         self._path = ""
         self._early = bytearray()
         self._direct: DirectTransport | None = None
+        self._lost = False
         self.slot: int | None = None
 
     def __repr__(self) -> str:
-        return f"<WebSocketProtocol {self._path}>"
+        return f"<WebSocketProtocol {quote(self._path)}>"
 
     # --- asyncio's protocol --------------------------------------------------------------------------
 
@@ -114,7 +115,9 @@ class WebSocketProtocol(asyncio.Protocol):
         self._connections.discard(self)
         self._reception.leave(self._socket)
         self._wait_no_longer()
+        self._lost = True
         if self._direct is not None:
+            self._reception.bridged.discard(self._direct)
             self._direct.connection_lost(error)
 
     def shutdown(self) -> None:
@@ -181,6 +184,8 @@ class WebSocketProtocol(asyncio.Protocol):
             code, why = CloseCode.INTERNAL_ERROR, b"Internal Server Error"
         # It has returned: end what only it could have gone on with.
         direct = self._direct
+        if self._lost:
+            return
         if direct is None or direct.connecting:
             self.direct(self._terms).reject(500, (), why)
         elif bridge.attached:
@@ -195,8 +200,10 @@ class WebSocketProtocol(asyncio.Protocol):
             if terms is not None:
                 # An endpoint of ours has deadlines of its own.
                 self._wait_no_longer()
-            else:
+            elif not self._lost:
                 self._reception.bridged.add(self._direct)
+            if self._lost:
+                self._direct.connection_lost(None)
         return self._direct
 
     def accept(
@@ -231,4 +238,4 @@ class WebSocketProtocol(asyncio.Protocol):
     def _log(self, outcome: str) -> None:
         if logger.isEnabledFor(logging.INFO):
             client = get_remote_addr(self._socket) or ("?", 0)
-            logger.info('%s:%d - "WebSocket %s" %s', *client, self._path, outcome)
+            logger.info('%s:%d - "WebSocket %s" %s', *client, quote(self._path), outcome)

@@ -272,6 +272,10 @@ class Deflater:
         # § 7.2.1: flush, and leave out the tail that every flush ends with.
         return (encoder.compress(payload) + encoder.flush(zlib.Z_SYNC_FLUSH))[: -len(_TAIL)]
 
+    def start_over(self) -> None:
+        """Refer to nothing before the next message, which is always allowed (§ 7.1.1)."""
+        self._encoder = None
+
 
 def _broken(what: str) -> ProtocolError:
     return ProtocolError(CloseCode.PROTOCOL_ERROR, f"{what} (RFC 7692 § 7.2)")

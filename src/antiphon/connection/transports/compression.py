@@ -38,6 +38,10 @@ class Compression:
             return message.deflated(self._deflater, self._threshold)
         return b"".join(deflated_frame(each, self._deflater, self._threshold) for each in message.messages)
 
+    def start_over(self) -> None:
+        """The client will not get the frames made last: refer to nothing in them."""
+        self._deflater.start_over()
+
 
 @lru_cache
 def _shared(window_bits: int, level: int, mem_level: int) -> Deflater:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from antiphon.connection.transport import Headers, Receiver, Terms
@@ -43,6 +43,19 @@ PING = frame(Opcode.PING, b"")
 
 #: Messages that are handed up before looking whether the receiver wants more.
 AT_ONCE = 64
+
+
+class Nobody:
+    """The receiver of a connection that is over for whoever received."""
+
+    def messages_received(self, messages: Sequence[str | bytes]) -> None:
+        """They come too late."""
+
+    def connection_lost(self, code: int, reason: str) -> None:
+        """That is known already."""
+
+
+NOBODY = Nobody()
 
 
 class Handshake(Protocol):
@@ -132,6 +145,9 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
     def attach(self, receiver: Receiver) -> None:
         """Tell this receiver what happens from now on."""
         self.receiver = receiver
+        if self._session.drop:
+            # The client did not wait for an application that took its time.
+            self._lose(1006, "")
 
     async def finish(self) -> None:
         """Nothing waits for the application: what was written leaves by itself."""
@@ -155,7 +171,9 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         self._write(response)
         self._look_after()
         if early:
-            self._loop.call_soon(self.data_received, early)
+            # The parser keeps it until then, so that what is read meanwhile comes after it.
+            self._parser.feed(early, 0)
+            self._loop.call_soon(self.data_received, b"")
 
     def reject(self, status: int, headers: Headers, body: bytes) -> None:
         handshake = self._handshake
@@ -170,8 +188,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
 
     def close(self, code: int, reason: str, *, discard: bool = False) -> None:
         if discard:
-            self._out.clear()
-            self._size = 0
+            self._forget()
         self._pong = b""
         self._out.append(self._session.close(code, reason))
         self.flush()
@@ -221,6 +238,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The peer sends no more; without a close frame that is an abnormal end (RFC 6455 § 7.1.5)."""
+        self._set_deadline()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The socket is gone, whoever closed it."""
@@ -229,6 +247,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._handshake = None
         self._session.lost()
         self._out.clear()
         self._lose(self._session.code or 1006, self._session.reason)
@@ -250,6 +269,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
     def _control(self, event: Ping | Pong | Close) -> None:
         if isinstance(event, Close):
             self.flush()
+            self._forget()
             self._write(self._session.receive(event))
             self._close_socket()
             self._lose(event.code, event.reason)
@@ -265,6 +285,10 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         """The server stops: close what is still open (uvicorn calls this)."""
         if self.open:
             self.close(code, reason)
+            # Nothing is sent after a close frame (RFC 6455 § 5.5.1): whoever would is told that it is over,
+            # and the peer's answer is still waited for.
+            self._lose(code, reason)
+            self.receiver = NOBODY
 
     def abort(self) -> None:
         """Let the socket go at once, whatever waits."""
@@ -274,7 +298,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         """End the connection: say why, and listen no more."""
         logger.info("a connection failed: %s", error)
         self.flush()
-        self._out.clear()
+        self._forget()
         self._write(self._session.fail(error))
         self._parser = None
         end_writing(self.socket)

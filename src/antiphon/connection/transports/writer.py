@@ -151,8 +151,17 @@ class FrameWriter:
             return size
         waiting = self._size + self.socket.get_write_buffer_size()
         if waiting + size > self._most:
+            if self._compression is not None:
+                # What is not sent is no context for what comes next.
+                self._compression.start_over()
             raise OutboxFull(waiting)
         return self._size + size
+
+    def _forget(self) -> None:
+        """Send nothing of what waits."""
+        self._out.clear()
+        self._size = 0
+        self._pong = b""
 
     def _take_breath(self) -> None:
         """Have the sender wait until the event loop has come round to the others."""
