@@ -155,3 +155,11 @@ async def test_gone_before_the_application_listens(plain: LiveServer) -> None:
         await peer.send(text("still there"))
         assert await peer.frame() == (1, b"still there")
     assert plain.output().count("Traceback") == before
+
+
+async def test_frames_with_the_handshake(server: LiveServer) -> None:
+    """Frames that come in one piece with the handshake are too early, but none of them is lost."""
+    async with Peer.raw(server) as peer:
+        await peer.send(request("/echo") + b"".join(text(f"{n}") for n in range(50)))
+        assert await peer.status() == 101
+        assert [await peer.frame() for _ in range(50)] == [(1, f"{n}".encode()) for n in range(50)]

@@ -2,8 +2,12 @@
 
 import asyncio
 import contextvars
+from collections.abc import Coroutine
+from typing import Any
 
-from antiphon.loop import eager_tasks
+import pytest
+
+from antiphon.loop import EagerTasks, eager_tasks
 
 user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
 
@@ -40,3 +44,64 @@ async def test_begins_in_an_empty_context() -> None:
     assert task is not None
     await task
     assert set(seen) == {"nobody", "-"}
+
+
+async def settled(eager: EagerTasks) -> None:
+    """Have a task stand ready."""
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.call_soon(lambda: ready.set_result(eager.start(nothing())))
+    task = await ready
+    if task is not None:
+        await task
+    await asyncio.sleep(0)
+
+
+async def nothing() -> None: ...
+
+
+async def start(eager: EagerTasks, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
+    """Start a coroutine as a transport does: from a callback, outside of all tasks."""
+    loop = asyncio.get_running_loop()
+    started: asyncio.Future[asyncio.Task[None] | None] = loop.create_future()
+    loop.call_soon(lambda: started.set_result(eager.start(coroutine)))
+    return await started
+
+
+@pytest.fixture
+async def eager() -> EagerTasks:
+    eager = eager_tasks()
+    await settled(eager)
+    return eager
+
+
+async def test_kept_task(eager: EagerTasks) -> None:
+    """Who keeps the task that a coroutine ran as does not hold that of a later one; it ends."""
+    kept: list[asyncio.Task[None]] = []
+    told: list[str] = []
+
+    async def keeps() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        kept.append(task)
+        task.add_done_callback(lambda task: told.append("done"))
+
+    async def keeps_none() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.add_done_callback(lambda task: told.append("done"))
+
+    later: list[bool] = []
+
+    async def looks() -> None:
+        later.append(asyncio.current_task() in kept)
+
+    assert await start(eager, keeps()) is None
+    await start(eager, looks())
+    await kept[0]
+    await settled(eager)
+    assert await start(eager, keeps_none()) is None
+    await start(eager, looks())
+    await settled(eager)
+    assert later == [False, False]
+    assert told == ["done", "done"]

@@ -10,7 +10,8 @@ Each begins in an empty context: whoever's call happens to start it, one connect
 are nothing to another connection's handler.
 
 A task that stands ready waits for a future of its own making: ``Ready`` implements as much of a future
-as ``asyncio.Task`` needs. One whose context was changed, or that was cancelled, is not used again.
+as ``asyncio.Task`` needs. One whose context was changed, that was cancelled, or that somebody has kept a
+reference to, is not used again.
 """
 
 from __future__ import annotations
@@ -21,8 +22,12 @@ import types
 from asyncio import Task
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Callable, Coroutine, Generator
+from sys import getrefcount
 from typing import Any
 from weakref import WeakKeyDictionary
+
+#: Tasks that stand ready at most; where none does, a coroutine gets an ordinary task.
+MOST = 16
 
 
 class Ready:
@@ -60,6 +65,15 @@ class Ready:
         self.task: Task[None] = loop.create_task(self._stand(), context=self.context)
         self.task.set_name("antiphon: stands ready")
 
+    @property
+    def changed(self) -> bool:
+        """Whether the coroutine that it ran as has left a trace: a context variable, a cancellation."""
+        return not self.usable or self.context != self.pristine
+
+    def retire(self) -> None:
+        """Let the task end, soon, as the one coroutine's that it was used for."""
+        self._loop.call_soon(self._end)
+
     def carry_on(self, coroutine: Coroutine[Any, Any, None], waits_for: Any) -> None:
         """Let the task go on with a coroutine, once that which it waits for is done."""
         self._work = (coroutine, waits_for)
@@ -73,7 +87,8 @@ class Ready:
     def _stand(self) -> Generator[Any, Any, None]:
         self._asyncio_future_blocking = True
         yield self
-        assert self._work is not None
+        if self._work is None:
+            return
         coroutine, waits_for = self._work
         try:
             while True:
@@ -106,7 +121,7 @@ class Ready:
 
     def result(self) -> None:
         """What the task gets when it wakes."""
-        if self._work is None:
+        if not self.usable and self._work is None:
             raise asyncio.CancelledError
 
     def _end(self) -> None:
@@ -122,6 +137,7 @@ class EagerTasks:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._ready: list[Ready] = []
+        self._coming = 0
 
     def __repr__(self) -> str:
         return f"<EagerTasks {len(self._ready)} ready>"
@@ -129,6 +145,7 @@ class EagerTasks:
     def stands(self, ready: Ready) -> None:
         """A task stands ready."""
         self._ready.append(ready)
+        self._coming -= 1
 
     def ends(self, ready: Ready) -> None:
         """A task does not stand ready any more."""
@@ -144,10 +161,11 @@ class EagerTasks:
         loop = self._loop
         if not self._ready:
             if asyncio.current_task(loop) is None:
-                Ready(loop)
+                self._make_ready()
             return loop.create_task(coroutine, context=contextvars.Context())
         ready = self._ready[-1]
         task = ready.task
+        references = getrefcount(task)
         try:
             _enter_task(loop, task)
         except RuntimeError:
@@ -157,22 +175,27 @@ class EagerTasks:
             waits_for = ready.run(coroutine.send, None)
         except StopIteration:
             _leave_task(loop, task)
-            if not ready.usable or ready.context != ready.pristine:
-                self._dismiss(ready)
+            if getrefcount(task) != references or task._callbacks or ready.changed:
+                self._retire(ready)
             return None
         except BaseException:
             _leave_task(loop, task)
-            self._dismiss(ready)
+            self._retire(ready)
             raise
         _leave_task(loop, task)
         self._ready.remove(ready)
-        Ready(loop)
+        self._make_ready()
         ready.carry_on(coroutine, waits_for)
         return task
 
-    def _dismiss(self, ready: Ready) -> None:
+    def _make_ready(self) -> None:
+        if self._coming + len(self._ready) < MOST:
+            self._coming += 1
+            Ready(self._loop)
+
+    def _retire(self, ready: Ready) -> None:
         self.ends(ready)
-        ready.cancel()
+        ready.retire()
 
 
 _tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, EagerTasks] = WeakKeyDictionary()

@@ -78,7 +78,12 @@ class Wheel:
             member = members.pop()
             member.slot = None
             self._standing -= 1
-            delay = member.turn()
+            try:
+                delay = member.turn()
+            # The others have their turn all the same.
+            except Exception as error:
+                self._loop.call_exception_handler({"message": f"{member!r} failed", "exception": error})
+                continue
             if delay is not None:
                 self._put(member, max(1, math.ceil(delay / TICK)))
         self._slots.pop(self._now, None)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from typing import Any, cast
 
+from httptools import HttpParserUpgrade
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -51,6 +53,7 @@ class HttpProtocol(HttpToolsProtocol):
         # The head of the request that is read now, until it is complete.
         self._in_head = True
         self._head = 0
+        self._chunk = b""
         self.slot: int | None = None
 
     def __repr__(self) -> str:
@@ -82,7 +85,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._head += len(data)
             if self.slot is None:
                 self._wheel.add(self, self._timeouts.handshake)
+        self._chunk = data
         super().data_received(data)
+        self._chunk = b""
         if self._in_head and self._head > self._limits.head:
             self._refuse_head()
 
@@ -141,7 +146,11 @@ class HttpProtocol(HttpToolsProtocol):
         protocol.connection_made(self.transport)
         scope = self.scope
         headers = [(COMMON.get(name, name), value) for name, value in scope["headers"]]
-        protocol.begin(Request(scope["method"], self.url.decode("latin-1"), scope["http_version"], headers))
+        request = Request(scope["method"], self.url.decode("latin-1"), scope["http_version"], headers)
+        # What came with the head: RFC 6455 § 4.1 forbids it, but nothing is dropped without a word.
+        upgrade = sys.exception()
+        early = self._chunk[upgrade.args[0] :] if isinstance(upgrade, HttpParserUpgrade) else b""
+        protocol.begin(request, early)
         self.transport.set_protocol(protocol)
 
     # --- Refusing ------------------------------------------------------------------------------------

@@ -93,14 +93,16 @@ class WebSocketProtocol(asyncio.Protocol):
         else:
             self.begin(request)
 
-    def begin(self, request: Request) -> None:
-        """Run the application for a request, if it is an opening handshake."""
+    def begin(self, request: Request, early: bytes = b"") -> None:
+        """Run the application for a request, if it is an opening handshake; keep what came with it."""
         try:
             self._opening = read_opening(request)
             self._enter(request)
         except HandshakeError as error:
             self._refuse(error)
             return
+        if early:
+            self.data_received(early)
         wheel_of(asyncio.get_running_loop()).add(self, self._terms.timeouts.handshake)
         self._run(self._scope(request, self._opening))
 
