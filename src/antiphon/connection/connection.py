@@ -109,14 +109,15 @@ class Connection(Life):
         Raises:
             WebSocketDisconnect: The connection is gone.
         """
-        try:
-            free = self.put(message)
-        except OutboxFull:
-            await self._transport.drain()
-            return await self.write(message)
+        while True:
+            try:
+                free = self.put(message)
+            except OutboxFull:
+                await self._transport.drain()
+            else:
+                break
         if not free:
             await self._transport.drain()
-        return None
 
     def put(self, message: str | bytes) -> bool:
         """Send a message; False asks the caller to wait for ``drained`` before the next.
