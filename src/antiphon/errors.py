@@ -18,6 +18,10 @@ what it should not, or a part behind it fails. Codes and reasons are data, never
     ├── InvalidMessage              a message does not fit the declared type (also a ValueError)
     ├── InvalidParameter            a path or query value does not fit (also a ValueError)
     ├── InvalidChannel              a channel name that cannot be (also a ValueError)
+    ├── PublicationTooLarge         a publication's data is above its channel's limit (also a ValueError)
+    ├── SubscriptionRefused         a channel does not let this connection in
+    ├── PositionLost                a subscriber cannot be brought up to date: publications are missing
+    ├── BrokerUnavailable           what carries channels between processes cannot be reached
     └── ProtocolError               the peer broke the WebSocket protocol: (code, reason)
 """
 
@@ -116,6 +120,32 @@ class InvalidParameter(AntiphonError, ValueError):
 
 class InvalidChannel(AntiphonError, ValueError):
     """A channel name is empty, too long, or holds a character that no channel name may hold."""
+
+
+class PublicationTooLarge(AntiphonError, ValueError):
+    """A publication has more data than its channel allows; nothing was published."""
+
+
+class SubscriptionRefused(AntiphonError):
+    """A channel does not let this connection in.
+
+    Unhandled, it refuses the handshake with 403, or closes the connection with 4403.
+    """
+
+
+class PositionLost(AntiphonError):
+    """Publications are missing that cannot be had any more: the subscription has ended.
+
+    Whoever subscribes anew starts from where the channel stands then.
+    """
+
+
+class BrokerUnavailable(AntiphonError):
+    """The server that carries channels between processes cannot be reached.
+
+    It is tried again in the background; connections stay open meanwhile. Unhandled, it refuses a handshake
+    with 503, or closes the connection with 1013.
+    """
 
 
 class ProtocolError(AntiphonError):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
+
+import msgspec
 
 T = TypeVar("T")
 
@@ -13,13 +15,30 @@ T = TypeVar("T")
 class Position:
     """Where a publication stands in its channel's stream.
 
+    As text it is ``offset.epoch``, which a client may keep and hand back; ``parse`` reads it.
+
     Attributes:
-        offset: 1 for the stream's first publication, and one more for each next.
+        offset: Grows with every publication; 0 is the beginning, before the first.
         epoch: The stream's life; a broker that lost its memory starts a new one.
     """
 
     offset: int
     epoch: str
+
+    def __str__(self) -> str:
+        return f"{self.offset}.{self.epoch}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """Read a position from its text.
+
+        Raises:
+            ValueError: It is none; the text may be shown to the client.
+        """
+        offset, dot, epoch = text.partition(".")
+        if not (dot and epoch and offset.isascii() and offset.isdigit() and len(offset) < 20):
+            raise ValueError("expected a position as a publication carries it, offset.epoch")
+        return cls(int(offset), epoch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +47,54 @@ class Publication:
 
     Attributes:
         channel: The channel's name.
-        data: Text, bytes, or anything JSON can hold.
         payload: The data as a message: text and bytes as they are, all else as JSON text.
+        is_json: Whether the payload stands for data that is neither text nor bytes.
         event: What it is about, if anything.
         id: Its publisher's name for it, or None.
+        key: Which of the things of that event it is about; see ``Overflow.LATEST``.
         time: Seconds since 1970, by the publisher's clock.
         position: Where it stands; None where the channel keeps no history.
+        previous: The offset of the publication before it in its stream; 0 for the first.
         exclude: Connections that shall not get it, by their ids.
     """
 
     channel: str
-    data: Any
     payload: str | bytes
+    is_json: bool = False
     event: str | None = None
     id: str | None = None
+    key: str | None = None
     time: float = 0.0
     position: Position | None = None
+    previous: int = 0
     exclude: frozenset[str] = frozenset()
+
+    @property
+    def data(self) -> Any:
+        """What was published: text, bytes, or what JSON makes of it; decoded anew each time."""
+        return msgspec.json.decode(self.payload) if self.is_json else self.payload
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a channel's history, and where the channel stands.
+
+    Attributes:
+        publications: The oldest first.
+        position: That of the channel's newest publication; offset 0 when there was none.
+        complete: Whether every publication since the position that was asked from is here, or would be
+            but for the limit. If not, there are none: a position is recovered wholly or not at all.
+    """
+
+    publications: tuple[Publication, ...]
+    position: Position
+    complete: bool = True
+
+    def __iter__(self) -> Iterator[Publication]:
+        return iter(self.publications)
+
+    def __len__(self) -> int:
+        return len(self.publications)
 
 
 class Batch:

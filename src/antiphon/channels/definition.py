@@ -1,0 +1,181 @@
+"""What a channel is like: its history, its presence, who may enter, what happens to slow readers.
+
+A definition holds for all channels that fit its pattern. ``Definitions`` is the list of them, in the order
+of their definition: the first that fits counts. A channel that none fits is live only: server-side code
+may use it, clients may not subscribe to it by themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from antiphon.errors import ConfigurationError
+
+Authorize = Callable[..., Any]
+
+#: Names whose definition is remembered, so that a publication does not look for it among patterns.
+REMEMBERED = 10_000
+
+_PARAMETER = re.compile(r"\\{(\w+)\\}")
+
+
+class Overflow(Enum):
+    """What happens to a subscriber that reads more slowly than a channel is published to.
+
+    Attributes:
+        CLOSE: It is disconnected with 4008, and recovers by its position when it comes back.
+        DROP_OLDEST: What waits longest is dropped.
+        DROP_NEWEST: What comes is dropped, as long as there is no room.
+        LATEST: Of what waits, only the newest of each event and key is kept; without room as DROP_OLDEST.
+    """
+
+    CLOSE = "close"
+    DROP_OLDEST = "drop oldest"
+    DROP_NEWEST = "drop newest"
+    LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """How much a channel remembers; what is forgotten cannot be recovered.
+
+    Attributes:
+        size: Publications that are kept, at most.
+        ttl: Seconds for which each is kept.
+
+    Raises:
+        ConfigurationError: One of them is not positive.
+    """
+
+    size: int = 100
+    ttl: float = 300.0
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or not 0 < self.ttl < float("inf"):
+            raise ConfigurationError(f"{self!r}: size and ttl are positive; leave it out for no history")
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What a broker keeps of a channel.
+
+    Attributes:
+        history: Its publications; None: none, and publications have no position.
+        idempotency: Seconds for which the id of a publication is remembered.
+    """
+
+    history: History | None = None
+    idempotency: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """That a channel keeps who is subscribed.
+
+    Attributes:
+        grace: Seconds that a member whose last connection of a process ended stays, so that a reload of
+            its page is no leave and join.
+    """
+
+    grace: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelLimits:
+    """How large one channel may become.
+
+    Attributes:
+        data: Bytes of a publication's data; larger ones are refused to their publisher.
+        subscribers: Subscribers in one process; None: as many as there are connections.
+    """
+
+    data: int = 1024 * 1024
+    subscribers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What the channels that fit a pattern are like.
+
+    Attributes:
+        pattern: Names, with parameters in braces, as ``room:{room}``: a parameter is any text without
+            a colon.
+        history: What is remembered; None: nothing.
+        presence: Whether and how members are kept; None: not at all.
+        overflow: What happens to slow readers.
+        authorize: Called with the WebSocket and the pattern's parameters; True lets in, a ``Member`` lets
+            in as that member, False refuses. None: only server-side code subscribes.
+        limits: How large a channel may become.
+        idempotency: Seconds within which a repeated id publishes once.
+    """
+
+    pattern: str = "{channel}"
+    history: History | None = None
+    presence: Presence | None = None
+    overflow: Overflow = Overflow.CLOSE
+    authorize: Authorize | None = None
+    limits: ChannelLimits = field(default_factory=ChannelLimits)
+    idempotency: float = 300.0
+
+    @property
+    def retention(self) -> Retention:
+        """What the broker needs to know of it."""
+        return Retention(self.history, self.idempotency)
+
+
+UNDEFINED = Definition()
+
+
+class Definitions:
+    """The definitions of one application's channels."""
+
+    def __init__(self) -> None:
+        self._all: list[tuple[re.Pattern[str], Definition]] = []
+        self._remembered: dict[str, Definition] = {}
+
+    def __repr__(self) -> str:
+        return f"<Definitions {[each.pattern for _, each in self._all]}>"
+
+    def __iter__(self) -> Any:
+        return (definition for _, definition in self._all)
+
+    def add(self, definition: Definition) -> None:
+        """Add a definition; it counts where none before it fits.
+
+        Raises:
+            ConfigurationError: Its pattern is there already, or no pattern.
+        """
+        if any(each.pattern == definition.pattern for _, each in self._all):
+            raise ConfigurationError(f"channels {definition.pattern!r} are defined already")
+        self._all.append((_compiled(definition.pattern), definition))
+        self._remembered.clear()
+
+    def of(self, channel: str) -> Definition:
+        """The definition of a channel."""
+        definition = self._remembered.get(channel)
+        if definition is None:
+            definition = next((each for fits, each in self._all if fits.fullmatch(channel)), UNDEFINED)
+            if len(self._remembered) >= REMEMBERED:
+                self._remembered.clear()
+            self._remembered[channel] = definition
+        return definition
+
+    def parameters(self, channel: str) -> dict[str, str]:
+        """What a channel's name has for the parameters of its pattern."""
+        for pattern, _ in self._all:
+            if fit := pattern.fullmatch(channel):
+                return fit.groupdict()
+        return {}
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    if not pattern:
+        raise ConfigurationError("a channel's pattern is text with at least one character")
+    try:
+        return re.compile(_PARAMETER.sub(r"(?P<\1>[^:]+)", re.escape(pattern)))
+    except re.error as error:
+        raise ConfigurationError(f"{pattern!r} is no pattern of channels: {error}") from None

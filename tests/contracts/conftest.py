@@ -1,0 +1,50 @@
+"""Every broker, on its real server, for the contract they all keep."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from antiphon.brokers import MemoryBroker
+from antiphon.channels import Broker
+from tests.contracts.ear import Ear
+
+Start = Callable[[], Awaitable[tuple[Broker, Ear]]]
+
+
+class Brokers:
+    """Brokers of one kind, which share what they share; each with an ear.
+
+    Args:
+        make: Makes one more broker on the same server, as another process would.
+    """
+
+    def __init__(self, make: Callable[[], Broker]) -> None:
+        self._make = make
+        self.started: list[Broker] = []
+
+    async def start(self) -> tuple[Broker, Ear]:
+        """Start one more."""
+        broker, ear = self._make(), Ear()
+        await broker.start(ear)
+        self.started.append(broker)
+        return broker, ear
+
+    async def stop(self) -> None:
+        """Stop all."""
+        for broker in self.started:
+            await broker.stop()
+
+
+@pytest.fixture(params=["memory"])
+async def brokers(request: pytest.FixtureRequest) -> AsyncIterator[Brokers]:
+    """Brokers of each kind in turn."""
+    brokers = Brokers(MAKERS[request.param](request))
+    yield brokers
+    await brokers.stop()
+
+
+def _memory(request: pytest.FixtureRequest) -> Callable[[], Broker]:
+    return MemoryBroker
+
+
+MAKERS: dict[str, Callable[[pytest.FixtureRequest], Callable[[], Broker]]] = {"memory": _memory}
