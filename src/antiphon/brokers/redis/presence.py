@@ -32,7 +32,7 @@ logger = logging.getLogger("antiphon")
 #: Changes that one call of a script notes, and connections that it sweeps: Redis does nothing else meanwhile.
 AT_ONCE = 200
 
-#: What is said of a lease: whether it could be renewed, milliseconds until the next one runs out, who is dead.
+#: Of a lease: whether it could be renewed, milliseconds until the next one runs out, who is dead.
 Lease = tuple[int, int, list[str]]
 
 
