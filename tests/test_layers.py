@@ -21,7 +21,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "antiphon"
 
 ROWS = (
     ("errors",),
-    ("limits", "signals", "codec", "loop"),
+    ("limits", "signals", "subscription", "codec", "loop"),
     ("wire",),
     ("connection", "channels"),
     ("brokers", "protocols"),

@@ -46,7 +46,17 @@ class OutboxOverflowed:
     waiting_bytes: int
 
 
-Signal = ConnectionOpened | ConnectionEnded | HandlerFailed | OutboxOverflowed
+@dataclass(frozen=True, slots=True)
+class PublicationsDropped:
+    """A peer read too slowly for a channel whose policy is to drop, and has been told how many."""
+
+    endpoint: str
+    connection: str
+    channel: str
+    dropped: int
+
+
+Signal = ConnectionOpened | ConnectionEnded | HandlerFailed | OutboxOverflowed | PublicationsDropped
 Observer = Callable[[Signal], None]
 
 

@@ -10,9 +10,9 @@ from antiphon.channels import (
     Batch,
     Broker,
     Channel,
-    Deliver,
     FeedOverflow,
     Hub,
+    Listener,
     Position,
     Publication,
     check,
@@ -42,6 +42,9 @@ class Ear:
 
     def deliver(self, batch: Batch) -> None:
         self.heard.append([each.data for each in batch.publications])
+
+    def cut_off(self) -> None:
+        self.heard.append(["cut off"])
 
 
 class TestFeed:
@@ -156,7 +159,7 @@ class TestHub:
             await hub.subscribe(f"c{number}", ear)
             hub.unsubscribe(f"c{number}", ear)
         assert list(hub.channels) == []
-        assert repr(hub) == "<Hub 0 channels>"
+        assert repr(hub) == "<Hub 0 channels, <MemoryBroker 0 streams>>"
 
     async def test_publishing_to_nobody(self, hub: Hub, news: Channel) -> None:
         """It is no error and keeps nothing."""
@@ -201,16 +204,18 @@ class Unsteady(MemoryBroker):
         if self.down:
             raise AntiphonError("the broker is away")
 
-    async def start(self, deliver: Deliver) -> None:
+    async def start(self, listener: Listener) -> None:
         self._check()
-        await super().start(deliver)
+        await super().start(listener)
 
     async def subscribe(self, channel: str) -> None:
         await asyncio.sleep(0)
         self._check()
+        await super().subscribe(channel)
         self.joined.append(f"+{channel}")
 
     async def unsubscribe(self, channel: str) -> None:
+        await super().unsubscribe(channel)
         self.joined.append(f"-{channel}")
 
 
@@ -280,7 +285,7 @@ class TestBatch:
             made.append(1)
             return "!"
 
-        batch = Batch([Publication("c", 1, "1")])
+        batch = Batch([Publication("c", "1", is_json=True)])
         assert (batch.form(shout), batch.form(shout)) == ("!", "!")
         assert made == [1]
         assert repr(batch) == "<Batch of 1>"
@@ -288,7 +293,10 @@ class TestBatch:
     def test_exclusion(self) -> None:
         """What is left for one excludes only what excludes it."""
         batch = Batch(
-            [Publication("c", n, str(n), exclude=frozenset(ids)) for n, ids in enumerate(["a", "", "ab"])]
+            [
+                Publication("c", str(n), is_json=True, exclude=frozenset(ids))
+                for n, ids in enumerate(["a", "", "ab"])
+            ]
         )
         assert batch.excluded == {"a", "b"}
         assert [each.data for each in batch.without("a").publications] == [1]
@@ -344,7 +352,7 @@ def test_contract() -> None:
     """A broker that leaves out a method cannot be made."""
 
     class Half(Broker):
-        async def start(self, deliver: Deliver) -> None: ...
+        async def start(self, listener: Listener) -> None: ...
 
     with pytest.raises(TypeError, match="abstract"):
         Half()  # type: ignore[abstract]

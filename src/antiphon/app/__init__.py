@@ -2,8 +2,6 @@
 
 from antiphon.app.application import Antiphon
 from antiphon.app.binding import Depends
-from antiphon.app.endpoint import Endpoint
-from antiphon.app.events import EventEndpoint
-from antiphon.app.view import ViewEndpoint, websocket
+from antiphon.app.endpoints import Endpoint, EventEndpoint, ViewEndpoint, websocket
 
 __all__ = ["Antiphon", "Depends", "Endpoint", "EventEndpoint", "ViewEndpoint", "websocket"]

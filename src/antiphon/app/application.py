@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -21,14 +22,15 @@ from starlette.types import Lifespan
 
 from antiphon.app.binding import Provider, Providers, Session
 from antiphon.app.binding import Scope as Lifetime
-from antiphon.app.endpoint import Endpoint, leave
-from antiphon.app.events import EventEndpoint
+from antiphon.app.channels import Channels
+from antiphon.app.endpoints.endpoint import Endpoint, leave
+from antiphon.app.endpoints.events import EventEndpoint
+from antiphon.app.endpoints.view import EndpointOptions, options_of, websocket
 from antiphon.app.http import route
 from antiphon.app.routes import endpoint_route, not_found
 from antiphon.app.security import OriginCheck, Origins
 from antiphon.app.services import Services
-from antiphon.app.view import EndpointOptions, options_of, websocket
-from antiphon.brokers import MemoryBroker
+from antiphon.brokers import MemoryBroker, broker_of
 from antiphon.channels import Broker, Channel, Hub, check
 from antiphon.connection import Terms
 from antiphon.errors import ConfigurationError
@@ -61,7 +63,8 @@ class Antiphon(Starlette):
             None: pages of the same host only. Whoever is not a browser may always.
         limits: How much a peer may use.
         timeouts: How long to wait for it.
-        broker: What carries channels between processes; None for a single process.
+        broker: What carries channels between processes: a broker, or its URL as ``redis://host``. None: that
+            of ``ANTIPHON_BROKER`` in the environment; without it, channels are those of one process.
         compression: What to agree on with clients that offer permessage-deflate; None: nothing.
         lifespan: What runs around the application's life, as in Starlette.
         **options: Starlette's other options: ``debug``, ``middleware``, ``exception_handlers``.
@@ -78,7 +81,7 @@ class Antiphon(Starlette):
         allowed_origins: Origins = None,
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
-        broker: Broker | None = None,
+        broker: Broker | str | None = None,
         compression: Deflate | None = None,
         lifespan: Lifespan[Antiphon] | None = None,
         **options: Unpack[StarletteOptions],
@@ -93,7 +96,7 @@ class Antiphon(Starlette):
         self._observers: list[Observer] = []
         threads = WorkerThreads(terms.limits.worker_threads)
         self.services = Services(
-            hub=Hub(broker or MemoryBroker()),
+            hub=Hub(chosen(broker)),
             threads=threads,
             providers=self.providers,
             session=Session(None, threads, None),
@@ -101,6 +104,7 @@ class Antiphon(Starlette):
             terms=terms,
             observer=self._observe,
         )
+        self.channels = Channels(self.services.hub)
         for each in routes or ():
             self.add(each)
 
@@ -222,7 +226,7 @@ class Antiphon(Starlette):
     # --- Channels ------------------------------------------------------------------------------------
 
     def channel(self, name: str) -> Channel:
-        """A channel: a named stream of publications that many can subscribe to.
+        """A channel: a named stream of publications that many can subscribe to; see ``channels.define``.
 
         Raises:
             InvalidChannel: No channel can have that name.
@@ -292,6 +296,11 @@ class Antiphon(Starlette):
         finally:
             await self.services.hub.stop()
 
+    @property
+    def spans_processes(self) -> bool:
+        """Whether channels reach other processes: whether there may be several."""
+        return self.services.hub.broker.spans_processes
+
     def _observe(self, signal: Signal) -> None:
         for observer in self._observers:
             try:
@@ -299,3 +308,10 @@ class Antiphon(Starlette):
             # Whoever looks on must not end a connection.
             except Exception:
                 logger.exception("an observer failed on %r", signal)
+
+
+def chosen(broker: Broker | str | None) -> Broker:
+    """The broker that is meant; without a word about it, that of ``ANTIPHON_BROKER`` or memory."""
+    if broker is None:
+        broker = os.environ.get("ANTIPHON_BROKER") or MemoryBroker()
+    return broker_of(broker) if isinstance(broker, str) else broker

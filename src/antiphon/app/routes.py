@@ -8,7 +8,7 @@ from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from antiphon.app.endpoint import Endpoint
+from antiphon.app.endpoints.endpoint import Endpoint
 from antiphon.connection import DENIAL
 
 

@@ -74,8 +74,9 @@ class MemoryBroker(Broker):
             listener.received(publication)
         return _at(None)
 
-    async def subscribe(self, channel: str) -> None:
+    def subscribe(self, channel: str) -> Awaitable[None]:
         self._subscribed.add(channel)
+        return _done()
 
     async def unsubscribe(self, channel: str) -> None:
         self._subscribed.discard(channel)
@@ -222,6 +223,10 @@ class _Present:
         return Roll(members, len(self._users), users[-1] if more and users else None)
 
 
-async def _at(position: Position | None) -> Position | None:
+async def _done() -> None:
     """The result of what is done already."""
+
+
+async def _at(position: Position | None) -> Position | None:
+    """A position that is known already."""
     return position

@@ -1,8 +1,12 @@
 """Named streams of publications, and who receives them. Knows no sockets."""
 
+from antiphon.channels.audience import Joined, Subscriber
 from antiphon.channels.broker import Broker, Listener
 from antiphon.channels.channel import Channel, excluded_ids
 from antiphon.channels.definition import (
+    INTERNAL,
+    RULES,
+    Authorize,
     ChannelLimits,
     Definition,
     Definitions,
@@ -10,27 +14,32 @@ from antiphon.channels.definition import (
     Overflow,
     Presence,
     Retention,
+    check,
 )
 from antiphon.channels.feed import Feed, FeedOverflow
-from antiphon.channels.hub import Hub, Subscriber
+from antiphon.channels.hub import RULES_KEPT, Hub, Statistics
 from antiphon.channels.members import (
     JOIN,
     LEAVE,
     Attendance,
-    Member,
     Roll,
     joined,
     left,
     presence_channel,
+    shown_channel,
 )
-from antiphon.channels.names import INTERNAL, check
-from antiphon.channels.publication import Batch, Page, Position, Publication
+from antiphon.channels.publication import Batch, Page, Publication
+from antiphon.channels.stream import Stream
+from antiphon.subscription import Member, Position
 
 __all__ = [
     "INTERNAL",
     "JOIN",
     "LEAVE",
+    "RULES",
+    "RULES_KEPT",
     "Attendance",
+    "Authorize",
     "Batch",
     "Broker",
     "Channel",
@@ -41,6 +50,7 @@ __all__ = [
     "FeedOverflow",
     "History",
     "Hub",
+    "Joined",
     "Listener",
     "Member",
     "Overflow",
@@ -50,10 +60,13 @@ __all__ = [
     "Publication",
     "Retention",
     "Roll",
+    "Statistics",
+    "Stream",
     "Subscriber",
     "check",
     "excluded_ids",
     "joined",
     "left",
     "presence_channel",
+    "shown_channel",
 ]

@@ -12,7 +12,8 @@ from typing import ClassVar, Protocol
 
 from antiphon.channels.definition import Retention
 from antiphon.channels.members import Attendance, Roll
-from antiphon.channels.publication import Page, Position, Publication
+from antiphon.channels.publication import Page, Publication
+from antiphon.subscription import Position
 
 
 class Listener(Protocol):
@@ -79,8 +80,12 @@ class Broker(ABC):
         """
 
     @abstractmethod
-    async def subscribe(self, channel: str) -> None:
-        """Have the listener given a channel's publications; what is published after this is delivered."""
+    def subscribe(self, channel: str) -> Awaitable[None]:
+        """Have the listener given a channel's publications.
+
+        It is asked for when this returns; awaiting the result waits until it holds: what is published after
+        that is delivered, by whomever.
+        """
 
     @abstractmethod
     async def unsubscribe(self, channel: str) -> None:

@@ -1,4 +1,4 @@
-"""What a channel is like: its history, its presence, who may enter, what happens to slow readers.
+"""What channels are called, and what they are like: history, presence, who may enter, slow readers.
 
 A definition holds for all channels that fit its pattern. ``Definitions`` is the list of them, in the order
 of their definition: the first that fits counts. A channel that none fits is live only: server-side code
@@ -8,19 +8,47 @@ may use it, clients may not subscribe to it by themselves.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from antiphon.errors import ConfigurationError
+import msgspec
+
+from antiphon.errors import ConfigurationError, InvalidChannel
+
+LONGEST = 200
+INTERNAL = "$"
 
 Authorize = Callable[..., Any]
 
 #: Names whose definition is remembered, so that a publication does not look for it among patterns.
 REMEMBERED = 10_000
 
+#: Where applications tell others that use their broker what their channels are like.
+RULES = f"{INTERNAL}rules"
+
 _PARAMETER = re.compile(r"\\{(\w+)\\}")
+
+
+def check(name: str) -> str:
+    """Return the name of a channel if it can be one.
+
+    Names are printable text of 1 to 200 bytes without spaces; those that begin with ``$`` are
+    Antiphon's own.
+
+    Raises:
+        InvalidChannel: It cannot be one; the text says why.
+    """
+    if not name:
+        raise InvalidChannel(f"a channel's name is text with at least one character, not {name!r}")
+    if len(name.encode("utf-8", "replace")) > LONGEST:
+        raise InvalidChannel(f"a channel's name has at most {LONGEST} bytes: {name[:40]!r}…")
+    if not name.isprintable() or " " in name:
+        raise InvalidChannel(f"a channel's name has no spaces or control characters: {name!r}")
+    if name.startswith(INTERNAL):
+        raise InvalidChannel(f"channels that begin with {INTERNAL!r} are Antiphon's own: {name!r}")
+    return name
 
 
 class Overflow(Enum):
@@ -111,6 +139,7 @@ class Definition:
             in as that member, False refuses. None: only server-side code subscribes.
         limits: How large a channel may become.
         idempotency: Seconds within which a repeated id publishes once.
+        retention: What the broker needs to know of it.
     """
 
     pattern: str = "{channel}"
@@ -120,14 +149,23 @@ class Definition:
     authorize: Authorize | None = None
     limits: ChannelLimits = field(default_factory=ChannelLimits)
     idempotency: float = 300.0
+    retention: Retention = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "retention", Retention(self.history, self.idempotency))
 
     @property
-    def retention(self) -> Retention:
-        """What the broker needs to know of it."""
-        return Retention(self.history, self.idempotency)
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the pattern's parameters."""
+        return tuple(_PARAMETER.findall(re.escape(self.pattern)))
 
 
 UNDEFINED = Definition()
+
+
+class _Rule(msgspec.Struct):
+    pattern: str
+    retention: Retention
 
 
 class Definitions:
@@ -140,7 +178,7 @@ class Definitions:
     def __repr__(self) -> str:
         return f"<Definitions {[each.pattern for _, each in self._all]}>"
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Definition]:
         return (definition for _, definition in self._all)
 
     def add(self, definition: Definition) -> None:
@@ -164,8 +202,25 @@ class Definitions:
             self._remembered[channel] = definition
         return definition
 
-    def parameters(self, channel: str) -> dict[str, str]:
-        """What a channel's name has for the parameters of its pattern."""
+    def to_json(self) -> str:
+        """What whoever publishes from outside of the application has to know, as JSON."""
+        return msgspec.json.encode([_Rule(each.pattern, each.retention) for each in self]).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Definitions:
+        """Definitions as far as ``to_json`` tells.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        definitions = cls()
+        for rule in msgspec.json.decode(text, type=list[_Rule]):
+            keeps = rule.retention
+            definitions.add(Definition(rule.pattern, keeps.history, idempotency=keeps.idempotency))
+        return definitions
+
+    def values(self, channel: str) -> dict[str, str]:
+        """What a channel's name has for the parameters of its pattern, by their names."""
         for pattern, _ in self._all:
             if fit := pattern.fullmatch(channel):
                 return fit.groupdict()

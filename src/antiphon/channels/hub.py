@@ -1,7 +1,7 @@
 """Who listens to which channel in this process.
 
 The hub joins subscribers to a broker. It knows no sockets: a subscriber is whatever has a ``deliver``.
-What one tick of the event loop publishes on a channel is handed over as one batch; ``flush`` hands over
+What one tick of the event loop brings on a channel is handed over as one batch; ``flush`` hands over
 what waits at once, for whoever must keep its own sends in order with it.
 """
 
@@ -9,33 +9,52 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
+from antiphon.channels.audience import Audience, Joined, Subscriber
 from antiphon.channels.broker import Broker
-from antiphon.channels.publication import Batch, Position, Publication
-from antiphon.errors import AntiphonError
+from antiphon.channels.definition import RULES, Definitions, History, Retention
+from antiphon.channels.presence import Attending
+from antiphon.channels.publication import Batch, Publication
+from antiphon.errors import AntiphonError, BrokerUnavailable, SubscriptionRefused
 from antiphon.loop import Mailbox, mailbox_of
+from antiphon.subscription import Position
 
 logger = logging.getLogger("antiphon")
 
+#: Seconds between two looks whether a quiet channel has missed its last publication.
+CHECK = 3.0
 
-class Subscriber(Protocol):
-    """Whoever receives a channel."""
+#: Channels that are looked at together.
+TOGETHER = 100
 
-    def deliver(self, batch: Batch) -> None:
-        """Take what was published, in order; must not raise and must not wait."""
+#: The rules of an application's channels are kept for those that publish from outside: the newest.
+RULES_KEPT = Retention(History(size=1, ttl=30 * 86400.0))
 
 
-class Stream:
-    """One channel with its subscribers in this process."""
+@dataclass(slots=True)
+class Statistics:
+    """What has happened on one hub.
 
-    __slots__ = ("joined", "subscribers")
+    Attributes:
+        received: Publications that came from the broker.
+        repaired: Times that publications were missing and could be had.
+        lost: Times that they could not.
+        dropped: Publications that slow readers did not get, by their channel's policy.
+        interruptions: Times that the broker could not be reached any more.
+        outage: Why it cannot be reached now; None if it can.
+    """
 
-    def __init__(self, joined: asyncio.Task[None]) -> None:
-        self.joined = joined
-        self.subscribers: dict[Subscriber, None] = {}
+    received: int = 0
+    repaired: int = 0
+    lost: int = 0
+    dropped: int = 0
+    interruptions: int = 0
+    outage: str | None = None
 
 
 class Hub:
@@ -43,38 +62,51 @@ class Hub:
 
     Args:
         broker: What carries publications between processes.
+        definitions: What channels are like.
 
     Attributes:
-        pending: What was published in this tick, by channel.
+        pending: What came in this tick, by channel.
+        attending: Who of this process is present.
+        statistics: What has happened.
     """
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-        self._streams: dict[str, Stream] = {}
+    def __init__(self, broker: Broker, definitions: Definitions | None = None) -> None:
+        self.broker = broker
+        self.definitions = definitions or Definitions()
+        self.attending = Attending(broker)
+        self.statistics = Statistics()
         self.pending: dict[str, list[Publication]] = {}
+        self._audiences: dict[str, Audience] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._mailbox: Mailbox
         self._started: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._checking: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        return f"<Hub {len(self._streams)} channels>"
+        return f"<Hub {len(self._audiences)} channels, {self.broker!r}>"
+
+    @property
+    def running(self) -> bool:
+        """Whether it has been started, and not stopped."""
+        return self._loop is not None
 
     def subscribers(self, channel: str) -> int:
         """How many in this process receive a channel."""
-        stream = self._streams.get(channel)
-        return 0 if stream is None else len(stream.subscribers)
+        audience = self._audiences.get(channel)
+        return 0 if audience is None else len(audience.subscribers)
 
     @property
     def channels(self) -> Iterable[str]:
         """The channels that somebody in this process receives."""
-        return self._streams.keys()
+        return self._audiences.keys()
 
     async def start(self) -> None:
         """Start the broker, unless it runs on this event loop already.
 
         Raises:
             AntiphonError: It runs on another event loop, which goes on.
+            BrokerUnavailable: The broker's server cannot be reached.
         """
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
@@ -85,7 +117,7 @@ class Hub:
                 )
             self._loop = loop
             self._mailbox = mailbox_of(loop)
-            self._started = loop.create_task(self._broker.start(self._received))
+            self._started = loop.create_task(self._start())
         started = self._started
         if started is not None:
             try:
@@ -101,17 +133,28 @@ class Hub:
         """Finish what is being published, hand over what waits, and stop the broker."""
         if self._loop is None:
             return
+        if self._checking is not None:
+            self._checking.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
         self.flush()
-        await self._broker.stop()
-        self._streams.clear()
-        self._loop = None
+        await self.attending.stop()
+        for audience in self._audiences.values():
+            audience.close()
+        self._audiences.clear()
+        await self.broker.stop()
+        self._loop = self._checking = None
+
+    # --- Publishing and subscribing ------------------------------------------------------------------
 
     async def publish(self, publication: Publication) -> Position | None:
-        """Publish to every subscriber of the channel, in every process."""
+        """Publish to every subscriber of the channel, in every process.
+
+        Raises:
+            BrokerUnavailable: The broker's server cannot be reached.
+        """
         await self.start()
-        return await self._broker.publish(publication)
+        return await self.broker.publish(publication, self.definitions.of(publication.channel).retention)
 
     def publish_nowait(self, publication: Publication) -> None:
         """Publish without waiting, from any thread; what goes wrong is logged.
@@ -129,35 +172,38 @@ class Hub:
                 f"nothing is published on {publication.channel!r}: the application does not run here"
             )
 
-    async def subscribe(self, channel: str, subscriber: Subscriber) -> None:
-        """Deliver a channel's publications to a subscriber from now on; twice is once."""
+    async def subscribe(self, channel: str, subscriber: Subscriber, since: Position | None = None) -> Joined:
+        """Deliver a channel's publications to a subscriber from now on; twice is once.
+
+        Args:
+            channel: The channel.
+            subscriber: Who receives it.
+            since: Deliver first what came after this position, if all of that can be had.
+
+        Raises:
+            SubscriptionRefused: The channel has as many subscribers here as it may have.
+            BrokerUnavailable: The broker's server cannot be reached.
+        """
         await self.start()
         self.flush()
-        stream = self._streams.get(channel)
-        if stream is None:
-            joined = asyncio.ensure_future(self._broker.subscribe(channel))
-            stream = self._streams[channel] = Stream(joined)
-        stream.subscribers[subscriber] = None
+        audience = self._audiences.get(channel)
+        if audience is None:
+            definition = self.definitions.of(channel)
+            audience = self._audiences[channel] = Audience(channel, definition, self.broker, self.flush)
+        else:
+            self._make_sure_of_room(audience)
         try:
-            if stream.joined.done():
-                stream.joined.result()
-            else:
-                await asyncio.shield(stream.joined)
-        except Exception:
-            if self._streams.get(channel) is stream:
-                del self._streams[channel]
-            raise
+            return await audience.admit(subscriber, since)
+        finally:
+            self._leave_if_abandoned(audience)
 
     def unsubscribe(self, channel: str, subscriber: Subscriber) -> None:
         """Deliver a channel's publications to a subscriber no more."""
         self.flush()
-        stream = self._streams.get(channel)
-        if stream is None:
-            return
-        stream.subscribers.pop(subscriber, None)
-        if not stream.subscribers:
-            del self._streams[channel]
-            self._spawn(self._leave(channel))
+        audience = self._audiences.get(channel)
+        if audience is not None:
+            audience.subscribers.pop(subscriber, None)
+            self._leave_if_abandoned(audience)
 
     def flush(self, *, at_end: bool = False) -> None:
         """Hand over, now, what waits for the end of this tick; or this is the end of it."""
@@ -166,29 +212,86 @@ class Hub:
         pending, self.pending = self.pending, {}
         alone = at_end and len(pending) == 1
         for channel, publications in pending.items():
-            stream = self._streams.get(channel)
-            if stream is not None:
-                batch = Batch(publications, alone=alone)
-                for subscriber in tuple(stream.subscribers):
-                    subscriber.deliver(batch)
+            audience = self._audiences.get(channel)
+            if audience is not None:
+                audience.hand_over(Batch(publications, alone=alone))
 
-    def _received(self, publication: Publication) -> None:
-        if publication.channel not in self._streams:
+    # --- What the broker tells -----------------------------------------------------------------------
+
+    def received(self, publication: Publication) -> None:
+        """Take a publication of a subscribed channel."""
+        audience = self._audiences.get(publication.channel)
+        if audience is None:
+            return
+        self.statistics.received += 1
+        passed = audience.received(publication)
+        if not passed:
             return
         if not self.pending:
             asyncio.get_running_loop().call_soon(partial(self.flush, at_end=True))
-        self.pending.setdefault(publication.channel, []).append(publication)
+        self.pending.setdefault(publication.channel, []).extend(passed)
+
+    def interrupted(self, error: Exception) -> None:
+        """The broker's server cannot be reached."""
+        self.statistics.interruptions += 1
+        self.statistics.outage = str(error)
+        logger.warning("%r is interrupted: %s", self.broker, error)
+
+    def restored(self) -> None:
+        """It can be reached again: look for what was missed, and say again who is present."""
+        logger.warning("%r is restored", self.broker)
+        self.statistics.outage = None
+        for audience in self._audiences.values():
+            if audience.stream is not None:
+                audience.mend()
+        self.attending.say_again()
+        self._spawn(self._announce())
+
+    # --- Underneath ----------------------------------------------------------------------------------
+
+    async def _start(self) -> None:
+        await self.broker.start(self)
+        await self._announce()
+        if self.broker.spans_processes:
+            self._checking = asyncio.ensure_future(self._check())
+
+    async def _announce(self) -> None:
+        if self.broker.spans_processes:
+            rules = Publication(RULES, self.definitions.to_json(), is_json=True, time=time.time())
+            await self.broker.publish(rules, RULES_KEPT)
+
+    async def _check(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK)
+            audiences = list(self._audiences.values())
+            for start in range(0, len(audiences), TOGETHER):
+                part = audiences[start : start + TOGETHER]
+                for outcome in await asyncio.gather(*(each.check() for each in part), return_exceptions=True):
+                    if isinstance(outcome, Exception) and not isinstance(outcome, BrokerUnavailable):
+                        logger.error("a channel cannot be checked", exc_info=outcome)
+
+    def _make_sure_of_room(self, audience: Audience) -> None:
+        most = self.definitions.of(audience.channel).limits.subscribers
+        if most is not None and len(audience.subscribers) >= most:
+            raise SubscriptionRefused(f"channel {audience.channel!r} has {most} subscribers already")
+
+    def _leave_if_abandoned(self, audience: Audience) -> None:
+        if audience.abandoned and self._audiences.get(audience.channel) is audience:
+            del self._audiences[audience.channel]
+            audience.close()
+            self._spawn(self._leave(audience.channel))
 
     async def _leave(self, channel: str) -> None:
         # Somebody may have come back before this task ran.
-        if channel not in self._streams:
-            await self._broker.unsubscribe(channel)
+        if channel not in self._audiences:
+            await self.broker.unsubscribe(channel)
 
     def _publish_soon(self, publication: Publication) -> None:
         if self._loop is None:
             self._spawn(self.publish(publication))
         else:
-            self._spawn(self._broker.publish(publication))
+            retention = self.definitions.of(publication.channel).retention
+            self._spawn(self.broker.publish(publication, retention))
 
     def _spawn(self, work: Awaitable[Any]) -> None:
         task = asyncio.ensure_future(work)

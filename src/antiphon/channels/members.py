@@ -11,29 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from antiphon.channels.names import INTERNAL
+from antiphon.channels.definition import INTERNAL
 from antiphon.channels.publication import Publication
 from antiphon.codec import encode_json
+from antiphon.subscription import Member
 
 JOIN = "join"
 LEAVE = "leave"
 
 _PREFIX = f"{INTERNAL}presence:"
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """Somebody who is subscribed to a channel.
-
-    Attributes:
-        user: Who: the same for all connections of one person.
-        info: What others may know, as JSON can hold it; that of the latest connection.
-        connections: With how many connections.
-    """
-
-    user: str
-    info: Any = None
-    connections: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +60,11 @@ class Roll:
 
     def __len__(self) -> int:
         return len(self.members)
+
+
+def shown_channel(channel: str) -> str:
+    """The channel that a publication is about: for joins and leaves not that on which they travel."""
+    return channel.removeprefix(_PREFIX)
 
 
 def presence_channel(channel: str) -> str:

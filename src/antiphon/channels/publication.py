@@ -1,44 +1,18 @@
-"""What travels on a channel: the publication, its position, and several of them as one batch."""
+"""What travels on a channel: publications, one by one, read together, or handed over together."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import msgspec
 
+from antiphon.codec import encode
+from antiphon.subscription import Position
+
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a publication stands in its channel's stream.
-
-    As text it is ``offset.epoch``, which a client may keep and hand back; ``parse`` reads it.
-
-    Attributes:
-        offset: Grows with every publication; 0 is the beginning, before the first.
-        epoch: The stream's life; a broker that lost its memory starts a new one.
-    """
-
-    offset: int
-    epoch: str
-
-    def __str__(self) -> str:
-        return f"{self.offset}.{self.epoch}"
-
-    @classmethod
-    def parse(cls, text: str) -> Position:
-        """Read a position from its text.
-
-        Raises:
-            ValueError: It is none; the text may be shown to the client.
-        """
-        offset, dot, epoch = text.partition(".")
-        if not (dot and epoch and offset.isascii() and offset.isdigit() and len(offset) < 20):
-            raise ValueError("expected a position as a publication carries it, offset.epoch")
-        return cls(int(offset), epoch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +42,29 @@ class Publication:
     position: Position | None = None
     previous: int = 0
     exclude: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, channel: str, data: Any, **about: Any) -> Publication:
+        """The publication of data, now.
+
+        Args:
+            channel: The channel's name.
+            data: Text, bytes, or anything JSON can hold.
+            **about: Other attributes.
+
+        Raises:
+            TypeError: JSON cannot hold the data.
+        """
+        is_json = not isinstance(data, (str, bytes, bytearray, memoryview))
+        return cls(channel, encode(data), is_json, time=time.time(), **about)
+
+    def is_larger_than(self, size: int) -> bool:
+        """Whether its payload has more bytes than that."""
+        payload = self.payload
+        # A character is up to four bytes: only long text is worth encoding to measure it.
+        if isinstance(payload, str) and len(payload) <= size < 4 * len(payload):
+            return len(payload.encode()) > size
+        return len(payload) > size
 
     @property
     def data(self) -> Any:

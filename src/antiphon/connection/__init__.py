@@ -2,7 +2,7 @@
 
 from antiphon.connection.connection import Connection
 from antiphon.connection.inbox import Inbox
-from antiphon.connection.options import CaughtCloseCodes, Options, Subscriptions
+from antiphon.connection.options import Asked, CaughtCloseCodes, Options, Subscriptions
 from antiphon.connection.phase import Phase
 from antiphon.connection.prepared import Prepared
 from antiphon.connection.transport import Headers, Receiver, Terms, Transport
@@ -14,6 +14,7 @@ from antiphon.connection.websocket import WebSocket
 __all__ = [
     "DENIAL",
     "AsgiTransport",
+    "Asked",
     "CaughtCloseCodes",
     "Connection",
     "Headers",

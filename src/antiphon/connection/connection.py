@@ -148,7 +148,7 @@ class Connection(Life):
         self.deliver(prepared)
 
     def deliver(self, prepared: Prepared, now: bool = False) -> bool:
-        """Hand over what was prepared for many; False when it does not reach this connection.
+        """Hand over what was prepared for many; False when it takes no more now: it is gone, or lags.
 
         ``now`` is as in ``Transport.write``.
         A full outbox disconnects this peer with 4008 and harms nobody else.
@@ -156,11 +156,10 @@ class Connection(Life):
         if self._phase is not _OPEN:
             return False
         try:
-            self._transport.write(prepared, now)
+            return self._transport.write(prepared, now)
         except OutboxFull as full:
             self.overflow(full)
             return False
-        return True
 
     def overflow(self, full: OutboxFull) -> None:
         """Part from a peer that reads too slowly."""

@@ -5,19 +5,37 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from antiphon.codec import Decoder, Encoder, MessageType, decoder, encoder
 from antiphon.errors import ConfigurationError
+from antiphon.subscription import Member, Position, Subscription
 
 CaughtCloseCodes = Container[int] | Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """In what way a WebSocket wants to be subscribed.
+
+    Attributes:
+        since: Send first what came after this position.
+        envelope: Send each publication as an object with all that is known of it.
+        presence: Send joins and leaves as well, and say who is present.
+        member: As whom it is present; None: as its user. False: not at all.
+    """
+
+    since: Position | None = None
+    envelope: bool = False
+    presence: bool = False
+    member: Member | Literal[False] | None = None
 
 
 class Subscriptions(Protocol):
     """The channels that one WebSocket is subscribed to."""
 
-    async def add(self, channel: str, *, envelope: bool) -> None:
-        """Subscribe to a channel; a second time is no error."""
+    async def add(self, channel: str, asked: Asked) -> Subscription:
+        """Subscribe to a channel; a second time changes nothing and is no error."""
 
     async def remove(self, channel: str) -> None:
         """Unsubscribe from a channel; one that was not subscribed is no error."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from starlette.requests import HTTPConnection
@@ -18,12 +18,13 @@ from starlette.types import Scope
 from antiphon.codec import decoder, encode_json, encoder
 from antiphon.connection.asgi_events import receive_event, send_event
 from antiphon.connection.connection import Connection
-from antiphon.connection.options import Options, Subscriptions
+from antiphon.connection.options import Asked, Options, Subscriptions
 from antiphon.connection.phase import Phase
 from antiphon.connection.prepared import Prepared
 from antiphon.connection.transport import Headers, Transport
 from antiphon.errors import ConfigurationError, WebSocketDisconnect
 from antiphon.limits import Limits
+from antiphon.subscription import Member, Position, Subscription
 
 HeaderInput = Mapping[str, str] | Iterable[tuple[bytes, bytes]]
 
@@ -229,20 +230,36 @@ class WebSocket(HTTPConnection, Connection):
 
     # --- Channels ------------------------------------------------------------------------------------
 
-    async def subscribe(self, channel: str, *, envelope: bool = False) -> None:
+    async def subscribe(
+        self,
+        channel: str,
+        *,
+        since: Position | None = None,
+        envelope: bool = False,
+        presence: bool = False,
+        member: Member | Literal[False] | None = None,
+    ) -> Subscription:
         """Receive a channel's publications on this connection until it ends.
 
         Args:
             channel: The channel's name.
+            since: Send first what came after this position, if the channel's history has all of it; the
+                result's ``recovered`` says so.
             envelope: Send each publication as an object with its channel, event, data, id, offset,
                 epoch and time, rather than its data alone.
+            presence: Send the channel's joins and leaves as well, and say who is present.
+            member: As whom this connection is present where the channel keeps presence; None: as the
+                request's user if it is authenticated, otherwise as itself. False: not at all.
 
         Raises:
             WebSocketDisconnect: The connection is gone.
             InvalidChannel: No channel can have that name.
+            SubscriptionRefused: The channel does not let it in.
+            BrokerUnavailable: What carries channels between processes cannot be reached.
+            ConfigurationError: The channel keeps no presence, and it is asked for.
         """
         self.use()
-        await self._channels().add(channel, envelope=envelope)
+        return await self._channels().add(channel, Asked(since, envelope, presence, member))
 
     async def unsubscribe(self, channel: str) -> None:
         """Receive a channel's publications no more."""

@@ -1,5 +1,5 @@
 """What clients speak over their connections."""
 
-from antiphon.protocols.raw import RawSubscriptions
+from antiphon.protocols.subscriptions import RawSubscriptions
 
 __all__ = ["RawSubscriptions"]

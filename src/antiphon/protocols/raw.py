@@ -1,15 +1,25 @@
-"""The raw client protocol: a publication's data as it is, or in an envelope, one message each."""
+"""The raw client protocol: a publication's data as it is, or in an envelope, one message each.
+
+What a subscriber cannot be told in this form it is told by a close code: 4008 when it reads too slowly for
+a channel that drops nothing, 4009 when publications are lost. A channel that may drop tells how many
+were dropped with the next publication: in the envelope, or in a JSON object before it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from antiphon.channels import Batch, Hub, Publication, check
+import msgspec
+
+from antiphon.channels import Batch, Publication, shown_channel
 from antiphon.codec import encode_json
 from antiphon.connection import Connection, Prepared
-from antiphon.errors import WebSocketException
-from antiphon.wire import CloseCode
+
+#: Publications of one of its channels are missing, and cannot be had any more.
+LOST = 4009
+
+Form = Callable[[Sequence[Publication]], Prepared]
 
 
 def bare(publications: Sequence[Publication]) -> Prepared:
@@ -23,12 +33,15 @@ def enveloped(publications: Sequence[Publication]) -> Prepared:
 
 
 def envelope(publication: Publication) -> dict[str, Any]:
-    """A publication as the object that enveloped subscribers receive."""
-    position = publication.position
+    """A publication as the object that enveloped subscribers receive; binary data in base64."""
+    position, data = publication.position, publication.payload
+    if publication.is_json and isinstance(data, str):
+        # It goes in as it is.
+        data = msgspec.Raw(data.encode())
     return {
-        "channel": publication.channel,
+        "channel": shown_channel(publication.channel),
         "event": publication.event,
-        "data": publication.data,
+        "data": data,
         "id": publication.id,
         "offset": None if position is None else position.offset,
         "epoch": None if position is None else position.epoch,
@@ -36,14 +49,27 @@ def envelope(publication: Publication) -> dict[str, Any]:
     }
 
 
+def with_notice(publication: Publication, form: Form, dropped: int) -> Prepared:
+    """A publication, and that some before it were dropped."""
+    if form is enveloped:
+        return Prepared((encode_json(envelope(publication) | {"dropped": dropped}),))
+    notice = encode_json({"channel": shown_channel(publication.channel), "dropped": dropped})
+    return Prepared((notice, *form((publication,)).messages))
+
+
 class RawSubscriber:
-    """One connection's subscription to one channel."""
+    """One connection's subscription to a channel that drops nothing.
+
+    Args:
+        connection: Who receives it.
+        form: What publications look like.
+    """
 
     __slots__ = ("_connection", "_form")
 
-    def __init__(self, connection: Connection, *, with_envelope: bool) -> None:
+    def __init__(self, connection: Connection, form: Form) -> None:
         self._connection = connection
-        self._form = enveloped if with_envelope else bare
+        self._form = form
 
     def deliver(self, batch: Batch) -> None:
         """Send the batch in its shared form, or this connection's own part of it."""
@@ -52,46 +78,7 @@ class RawSubscriber:
             batch = batch.without(connection.id)
         connection.deliver(batch.form(self._form), batch.alone)
 
-
-class RawSubscriptions:
-    """The channels one connection is subscribed to; they end with it."""
-
-    def __init__(self, connection: Connection, hub: Hub, most: int) -> None:
-        self._connection = connection
-        self._hub = hub
-        self._most = most
-        self._subscribers: dict[str, RawSubscriber] = {}
-        connection.when_lost(self._leave_all)
-
-    def __repr__(self) -> str:
-        return f"<RawSubscriptions {list(self._subscribers)}>"
-
-    async def add(self, channel: str, *, envelope: bool) -> None:
-        """Subscribe to a channel; a second time changes nothing.
-
-        Raises:
-            WebSocketException: There are as many as there may be.
-        """
-        check(channel)
-        if channel in self._subscribers:
-            return
-        if len(self._subscribers) >= self._most:
-            raise WebSocketException(CloseCode.POLICY_VIOLATION, f"more than {self._most} subscriptions")
-        subscriber = RawSubscriber(self._connection, with_envelope=envelope)
-        self._subscribers[channel] = subscriber
-        try:
-            await self._hub.subscribe(channel, subscriber)
-        except Exception:
-            self._subscribers.pop(channel, None)
-            raise
-
-    async def remove(self, channel: str) -> None:
-        """Unsubscribe from a channel."""
-        subscriber = self._subscribers.pop(channel, None)
-        if subscriber is not None:
-            self._hub.unsubscribe(channel, subscriber)
-
-    def _leave_all(self) -> None:
-        for channel, subscriber in self._subscribers.items():
-            self._hub.unsubscribe(channel, subscriber)
-        self._subscribers.clear()
+    def cut_off(self) -> None:
+        """Part from the client, for what it has is out of date; it comes back and asks anew."""
+        if self._connection.accepted:
+            self._connection.end(LOST, "publications are lost: subscribe anew")

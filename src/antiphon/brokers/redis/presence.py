@@ -188,8 +188,15 @@ class Attending:
         for name in await link.send((b"SMEMBERS", holds)):
             keys = self._keys_of(name.decode(), dead, hub)
             command = (*SWEEP.call, len(keys), *keys, self._command, hub, name, AT_ONCE)
-            while await link.send(command):
-                pass
+            try:
+                while await link.send(command):
+                    pass
+            except BrokerUnavailable as error:
+                if not link.up:
+                    raise
+                # Something else lies under one of the keys; that shall not keep other channels from it.
+                logger.error("the members of %r are not swept: %s", name, error)
+                await link.send((b"SREM", holds, name))
         await link.send((b"SREM", dead, hub))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from typing import Any, Protocol
 
 from redis.crc import key_slot
@@ -110,19 +110,18 @@ class Servers:
             )
         return link
 
-    async def subscribe(self, keys: ChannelKeys) -> None:
-        """Hear a channel, now or as soon as its server can be reached."""
+    def subscribe(self, keys: ChannelKeys) -> Awaitable[None]:
+        """Hear a channel, now or as soon as its server can be reached; the result waits until it holds."""
         self._wanted[keys.bus] = keys.partition
         link = self._routes.get(keys.partition)
-        if link is not None and link.up:
-            await _whatever_comes(link.subscribe([keys.bus]))
+        return _as_far_as_it_goes(link.subscribe([keys.bus]) if link is not None and link.up else [])
 
     async def unsubscribe(self, keys: ChannelKeys) -> None:
         """Hear a channel no more."""
         self._wanted.pop(keys.bus, None)
         link = self._routes.get(keys.partition)
         if link is not None and link.up:
-            await _whatever_comes(link.unsubscribe(keys.bus))
+            await _as_far_as_it_goes([link.unsubscribe(keys.bus)])
 
     async def _mend(self) -> None:
         while True:
@@ -162,7 +161,7 @@ class Servers:
         for link in self._links.values():
             wanted = [bus for bus, partition in self._wanted.items() if self._routes[partition] is link]
             link.subscribed.intersection_update(wanted)
-            await link.subscribe([bus for bus in wanted if bus not in link.subscribed])
+            await asyncio.gather(*link.subscribe([bus for bus in wanted if bus not in link.subscribed]))
         if not all(link.up for link in self._links.values()):
             raise self._error or BrokerUnavailable("lost again")
 
@@ -210,12 +209,13 @@ class Servers:
         return places
 
 
-async def _whatever_comes(request: Awaitable[None]) -> None:
-    """A subscription that fails by a lost link is made when the link is there again."""
-    try:
-        await request
-    except BrokerUnavailable:
-        return
+async def _as_far_as_it_goes(replies: Sequence[Awaitable[Any]]) -> None:
+    """What fails because a link is lost is made good when the link is there again."""
+    for reply in replies:
+        try:
+            await reply
+        except BrokerUnavailable as error:
+            logger.debug("left to the next connection: %s", error)
 
 
 def _pauses() -> Iterator[float]:

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from antiphon.app import Antiphon, EventEndpoint
 from antiphon.app.binding import Providers, Session, Site
-from antiphon.app.conversation import Event
-from antiphon.app.events import EVENTS
+from antiphon.app.endpoints.conversation import Event
+from antiphon.app.endpoints.events import EVENTS
 from antiphon.compat.paths import to_path
 from antiphon.compat.robyn.config import Config
 from antiphon.compat.robyn.connector import WebSocketConnector

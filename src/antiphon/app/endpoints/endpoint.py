@@ -9,24 +9,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from antiphon.app.admission import Admission
 from antiphon.app.binding import Provider, Providers, Session, Site, names_in
 from antiphon.app.binding import Scope as Lifetime
-from antiphon.app.outcome import conclude
+from antiphon.app.endpoints.outcome import conclude
+from antiphon.app.endpoints.reach import Everybody, Somebody
 from antiphon.app.services import Services
-from antiphon.channels import INTERNAL, Batch, Publication, excluded_ids
+from antiphon.channels import Hub, Publication, excluded_ids
 from antiphon.codec import encode
 from antiphon.connection import Options, Phase, WebSocket, transport_of
 from antiphon.errors import ConfigurationError, WebSocketDisconnect
 from antiphon.protocols import RawSubscriptions
-from antiphon.protocols.raw import bare
-from antiphon.signals import ConnectionEnded, ConnectionOpened, HandlerFailed, OutboxOverflowed
+from antiphon.signals import (
+    ConnectionEnded,
+    ConnectionOpened,
+    HandlerFailed,
+    OutboxOverflowed,
+    PublicationsDropped,
+)
 
 logger = logging.getLogger("antiphon")
 
@@ -51,8 +58,9 @@ class Endpoint(ABC):
         self.path = path
         self._path_names = names_in(path)
         self._options = options
-        self._channel = f"{INTERNAL}endpoint:{path}"
         self._connections: dict[str, WebSocket] = {}
+        self._everybody = Everybody(path, self._connections)
+        self._somebody = Somebody(path, self._connections)
         self._providers = Providers()
         self._services: Services | None = None
 
@@ -107,41 +115,41 @@ class Endpoint(ABC):
         self.services.hub.publish_nowait(self._publication(message, exclude))
 
     async def send_to(self, id: object, message: Any) -> bool:
-        """Send to one connection of this endpoint.
+        """Send to one connection of this endpoint, in whichever process it is.
 
         Returns:
-            Whether there is an open connection with this id. An id of any kind is harmless.
+            False if there is no open connection with this id. Where it is not in this process but may be in
+            another, it is True. An id of any kind is harmless.
         """
         ws = self._find(id)
+        if ws is None:
+            elsewhere = self._elsewhere(id, message)
+            if elsewhere is not None:
+                await self.services.hub.publish(elsewhere)
+            return elsewhere is not None
         try:
-            if ws is not None:
-                await ws.write(encode(message))
+            await ws.write(encode(message))
         except WebSocketDisconnect:
             return False
-        return ws is not None
+        return True
 
     def send_to_nowait(self, id: object, message: Any) -> bool:
         """Send to one connection of this endpoint without waiting, from any thread.
 
         Returns:
-            Whether there is an open connection with this id.
+            As ``send_to`` does.
         """
         ws = self._find(id)
+        if ws is None:
+            elsewhere = self._elsewhere(id, message)
+            if elsewhere is not None:
+                self.services.hub.publish_nowait(elsewhere)
+            return elsewhere is not None
         try:
-            if ws is not None:
-                ws.send_nowait(encode(message))
+            ws.send_nowait(encode(message))
         except WebSocketDisconnect:
             return False
-        return ws is not None
-
-    def deliver(self, batch: Batch) -> None:
-        """Hand what was broadcast to each connection."""
-        shared = batch.form(bare)
-        for id, ws in tuple(self._connections.items()):
-            if id in batch.excluded:
-                ws.deliver(batch.without(id).form(bare))
-            else:
-                ws.deliver(shared, batch.alone)
+        return True
 
     # --- Each connection's life ----------------------------------------------------------------------
 
@@ -156,8 +164,8 @@ class Endpoint(ABC):
         overdue = self._call_when_overdue(ws)
         try:
             if services.allows_origin(ws.headers):
-                if not services.hub.subscribers(self._channel):
-                    await services.hub.subscribe(self._channel, self)
+                if not services.hub.subscribers(self._everybody.channel):
+                    await self._listen(services.hub)
                 await self.serve(ws, Session(ws, services.threads, services.session))
             elif not ws.closed:
                 logger.info("%r refused: its origin %r", ws, ws.headers["origin"])
@@ -200,13 +208,18 @@ class Endpoint(ABC):
         return self._connections.get(id) if isinstance(id, str) else None
 
     def _publication(self, message: Any, exclude: Any) -> Publication:
-        return Publication(
-            channel=self._channel,
-            data=message,
-            payload=encode(message),
-            time=time.time(),
-            exclude=excluded_ids(exclude),
-        )
+        return Publication.of(self._everybody.channel, message, exclude=excluded_ids(exclude))
+
+    def _elsewhere(self, id: object, message: Any) -> Publication | None:
+        """What asks the other processes to send to one of theirs, if there may be any."""
+        if not isinstance(id, str) or not self.services.hub.broker.spans_processes:
+            return None
+        return Publication.of(self._somebody.channel, message, key=id)
+
+    async def _listen(self, hub: Hub) -> None:
+        await hub.subscribe(self._everybody.channel, self._everybody)
+        if hub.broker.spans_processes:
+            await hub.subscribe(self._somebody.channel, self._somebody)
 
     # --- What a connection tells its keeper ----------------------------------------------------------
 
@@ -231,7 +244,13 @@ class Endpoint(ABC):
 
     def subscriptions(self, ws: WebSocket) -> RawSubscriptions:
         """Make what it is subscribed to."""
-        return RawSubscriptions(ws, self.services.hub, self.services.terms.limits.subscriptions)
+        services = self.services
+        admit = Admission(ws, services.hub.definitions, services.threads)
+        return RawSubscriptions(ws, services.hub, services.terms.limits, admit, partial(self._dropped, ws))
+
+    def _dropped(self, ws: WebSocket, channel: str, number: int) -> None:
+        self.services.hub.statistics.dropped += number
+        self.services.observer(PublicationsDropped(self.path, ws.id, channel, number))
 
     def _call_when_overdue(self, ws: WebSocket) -> asyncio.TimerHandle:
         timeouts = self.services.terms.timeouts

@@ -14,7 +14,14 @@ from starlette.exceptions import HTTPException, WebSocketException
 
 from antiphon.codec import WrongKind, encode_json
 from antiphon.connection import Phase, WebSocket
-from antiphon.errors import InvalidChannel, InvalidMessage, InvalidParameter, WebSocketDisconnect
+from antiphon.errors import (
+    BrokerUnavailable,
+    InvalidChannel,
+    InvalidMessage,
+    InvalidParameter,
+    SubscriptionRefused,
+    WebSocketDisconnect,
+)
 from antiphon.wire import CloseCode, is_valid_code
 
 logger = logging.getLogger("antiphon")
@@ -36,6 +43,10 @@ def conclude(ws: WebSocket, error: BaseException) -> bool:
             _end(ws, 400, 1003, str(error))
         case InvalidMessage():
             _end(ws, 400, 1007, str(error))
+        case SubscriptionRefused():
+            _end(ws, 403, 4403, str(error))
+        case BrokerUnavailable():
+            _end(ws, 503, 1013, "try again later")
         case WebSocketException():
             _end(ws, 403, error.code, error.reason or "")
         case HTTPException():

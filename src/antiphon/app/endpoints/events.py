@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, get_args
 
 from antiphon.app.binding import Handler, Session, describe, is_async, plan
-from antiphon.app.conversation import Call, Conversation, Event
-from antiphon.app.endpoint import GIVE_UP, Endpoint, leave
+from antiphon.app.endpoints.conversation import Call, Conversation, Event
+from antiphon.app.endpoints.endpoint import GIVE_UP, Endpoint, leave
 from antiphon.codec import Decoder, decoder
 from antiphon.connection import Options, WebSocket
 from antiphon.errors import BindingError, ConfigurationError

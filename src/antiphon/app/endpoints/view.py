@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any, TypedDict, Unpack
 
 from antiphon.app.binding import Plan, Session, describe, is_async, plan
-from antiphon.app.endpoint import GIVE_UP, Endpoint
-from antiphon.app.outcome import stray
+from antiphon.app.endpoints.endpoint import GIVE_UP, Endpoint
+from antiphon.app.endpoints.outcome import stray
 from antiphon.app.services import Services
 from antiphon.codec import MessageType
 from antiphon.connection import CaughtCloseCodes, Options, Phase, WebSocket

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 from starlette.exceptions import HTTPException, WebSocketException
 
 from antiphon.app.binding import Handler, Session
-from antiphon.app.outcome import stray
+from antiphon.app.endpoints.outcome import stray
 from antiphon.codec import Decoder, encode
 from antiphon.connection import OutboxFull, Phase, Prepared, WebSocket
 from antiphon.errors import WebSocketDisconnect

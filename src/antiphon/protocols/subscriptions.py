@@ -1,0 +1,142 @@
+"""The channels one connection is subscribed to; they end with it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from antiphon.channels import Definition, Hub, Overflow, check, presence_channel
+from antiphon.connection import Asked, Connection
+from antiphon.errors import ConfigurationError, WebSocketException
+from antiphon.limits import Limits
+from antiphon.protocols.backlog import Backlog, DroppingSubscriber
+from antiphon.protocols.raw import Form, RawSubscriber, bare, enveloped
+from antiphon.subscription import Member, Subscription
+from antiphon.wire import CloseCode
+
+#: Members that a subscription is told at once; the rest are read in parts.
+MEMBERS = 1000
+
+Admit = Callable[[str, Definition], Awaitable[Member]]
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One channel: who receives it, and its joins and leaves, for the connection."""
+
+    subscriber: RawSubscriber
+    subscription: Subscription
+    watcher: RawSubscriber | None = None
+
+
+class RawSubscriptions:
+    """What one WebSocket is subscribed to.
+
+    Args:
+        connection: The connection.
+        hub: Where the channels live.
+        limits: How many there may be, and how much may wait for the peer.
+        admit: Lets the connection into a channel, as a member, or raises ``SubscriptionRefused``.
+        dropped: Told how many publications of a channel a slow peer did not get.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        hub: Hub,
+        limits: Limits,
+        admit: Admit,
+        dropped: Callable[[str, int], None],
+    ) -> None:
+        self._connection = connection
+        self._hub = hub
+        self._limits = limits
+        self._admit = admit
+        self._dropped = dropped
+        self._entries: dict[str, _Entry] = {}
+        self._backlog: Backlog | None = None
+        connection.when_lost(self._leave_all)
+
+    def __repr__(self) -> str:
+        return f"<RawSubscriptions {list(self._entries)}>"
+
+    async def add(self, channel: str, asked: Asked) -> Subscription:
+        """Subscribe to a channel; a second time changes nothing.
+
+        Raises:
+            InvalidChannel: No channel can have that name.
+            WebSocketException: There are as many as there may be.
+            SubscriptionRefused: The channel does not let the connection in.
+            BrokerUnavailable: The broker's server cannot be reached.
+            WebSocketDisconnect: The connection ended meanwhile.
+        """
+        known = self._entries.get(check(channel))
+        if known is not None:
+            return known.subscription
+        if len(self._entries) >= self._limits.subscriptions:
+            most = self._limits.subscriptions
+            raise WebSocketException(CloseCode.POLICY_VIOLATION, f"more than {most} subscriptions")
+        definition = self._hub.definitions.of(channel)
+        if asked.presence and definition.presence is None:
+            raise ConfigurationError(
+                f"channel {channel!r} keeps no presence: app.channels.define(..., presence=True)"
+            )
+        entry = self._entries[channel] = _Entry(self._subscriber(definition, asked), Subscription(channel))
+        try:
+            await self._enter(entry, definition, asked)
+            if self._connection.closed:
+                raise self._connection.gone()
+        except BaseException:
+            self._entries.pop(channel, None)
+            self._leave(entry, grace=0)
+            raise
+        return entry.subscription
+
+    async def remove(self, channel: str) -> None:
+        """Unsubscribe from a channel."""
+        entry = self._entries.pop(channel, None)
+        if entry is not None:
+            self._leave(entry, grace=0)
+
+    async def _enter(self, entry: _Entry, definition: Definition, asked: Asked) -> None:
+        channel, hub = entry.subscription.channel, self._hub
+        member = await self._admit(channel, definition)
+        joined = await hub.subscribe(channel, entry.subscriber, asked.since)
+        members = None
+        if definition.presence is not None:
+            if asked.member is not False:
+                await hub.attending.enter(channel, self._connection.id, asked.member or member)
+            if asked.presence:
+                # Listened to before it is read, so that nobody comes or goes unnoticed in between.
+                entry.watcher = RawSubscriber(self._connection, _form(asked))
+                await hub.subscribe(presence_channel(channel), entry.watcher)
+                members = (await hub.broker.members(channel, MEMBERS)).members
+        entry.subscription = Subscription(channel, joined.recovered, joined.position, members)
+
+    def _subscriber(self, definition: Definition, asked: Asked) -> RawSubscriber:
+        if definition.overflow is Overflow.CLOSE:
+            return RawSubscriber(self._connection, _form(asked))
+        if self._backlog is None:
+            self._backlog = Backlog(self._connection, self._limits.outbox, self._dropped)
+        return DroppingSubscriber(self._connection, _form(asked), definition.overflow, self._backlog)
+
+    def _leave(self, entry: _Entry, grace: float) -> None:
+        channel = entry.subscription.channel
+        self._hub.unsubscribe(channel, entry.subscriber)
+        if entry.watcher is not None:
+            self._hub.unsubscribe(presence_channel(channel), entry.watcher)
+        self._hub.attending.leave(channel, self._connection.id, grace)
+        if isinstance(entry.subscriber, DroppingSubscriber) and self._backlog is not None:
+            self._backlog.forget(entry.subscriber)
+
+    def _leave_all(self) -> None:
+        for channel, entry in self._entries.items():
+            presence = self._hub.definitions.of(channel).presence
+            self._leave(entry, 0 if presence is None else presence.grace)
+        self._entries.clear()
+        if self._backlog is not None:
+            self._backlog.close()
+
+
+def _form(asked: Asked) -> Form:
+    return enveloped if asked.envelope else bare

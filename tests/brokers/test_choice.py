@@ -1,0 +1,47 @@
+"""The URL chooses the broker."""
+
+import sys
+
+import pytest
+
+from antiphon.brokers import MemoryBroker, broker_of
+from antiphon.brokers.redis import RedisBroker
+from antiphon.errors import ConfigurationError, MissingExtra
+
+
+def test_memory() -> None:
+    """memory:// stays within the process."""
+    assert isinstance(broker_of("memory://"), MemoryBroker)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://host", "rediss://host", "unix:///socket", "redis+unix:///socket", "redis+cluster://a,b"]
+)
+def test_redis(url: str) -> None:
+    """Each form of Redis is the broker on Redis."""
+    assert isinstance(broker_of(url), RedisBroker)
+
+
+@pytest.mark.parametrize(
+    ("url", "package", "module"),
+    [
+        ("redis://host", "redis", "antiphon.brokers.redis"),
+        ("redis://host", "hiredis", "antiphon.brokers.redis"),
+    ],
+)
+def test_missing(url: str, package: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its package the error says what to install."""
+    for name in list(sys.modules):
+        if name == module or name.startswith(f"{module}."):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtra, match=rf'{package}.*pip install "antiphon\[redis\]"'):
+        broker_of(url)
+
+
+@pytest.mark.parametrize("url", ["amqp://ann:secret@host", "redis", "", "secret"])
+def test_unknown(url: str) -> None:
+    """Any other URL is an error that lists those there are, and shows no password."""
+    with pytest.raises(ConfigurationError, match=r"memory://, redis://.*nats://") as caught:
+        broker_of(url)
+    assert "secret" not in str(caught.value)
