@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 from redis.crc import key_slot
@@ -23,8 +24,8 @@ from antiphon.errors import BrokerUnavailable
 
 logger = logging.getLogger("antiphon")
 
-#: Attempts at the start.
-ATTEMPTS = 5
+#: Attempts at the start, and seconds for all of them.
+ATTEMPTS, START = 5, 8.0
 
 #: Seconds for one attempt.
 ATTEMPT = 10.0
@@ -74,17 +75,21 @@ class Servers:
         Raises:
             BrokerUnavailable: They cannot be reached.
         """
-        pauses = _pauses()
-        for attempt in range(1, ATTEMPTS + 1):
-            error = await self._attempt()
-            if error is None:
-                self._mending = asyncio.create_task(self._mend())
-                return
-            if attempt < ATTEMPTS:
-                await asyncio.sleep(next(pauses))
-        await self.stop()
+        error: Exception | None = None
+        attempts = 0
+        try:
+            async with asyncio.timeout(START):
+                for pause in islice(_pauses(), ATTEMPTS):
+                    attempts += 1
+                    error = await self._attempt()
+                    if error is None:
+                        self._mending = asyncio.create_task(self._mend())
+                        return
+                    await asyncio.sleep(pause)
+        except TimeoutError:
+            error = error or BrokerUnavailable(f"no answer within {START:g} s")
         raise BrokerUnavailable(
-            f"{self._address} cannot be reached, {ATTEMPTS} attempts failed; the last: {error}"
+            f"{self._address} cannot be reached, at the start tried {attempts} times; the last: {error}"
         ) from error
 
     async def stop(self) -> None:
