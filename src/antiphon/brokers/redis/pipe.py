@@ -106,14 +106,17 @@ class Pipe:
         elif self._unanswered > UNANSWERED:
             reply.set_exception(BrokerUnavailable(f"Redis has {self._unanswered} bytes still to answer"))
         else:
-            packed = hiredis.pack_command(command)  # type: ignore[arg-type]
-            request = _Request(reply, packed, convert)
-            self._unanswered += len(packed)
+            request = self._request(reply, command, convert)
             if self._again:
                 self._held.append(request)
             else:
                 self._put(request)
         return reply
+
+    def _request(self, reply: asyncio.Future[Any], command: Command, convert: Convert | None) -> _Request:
+        packed = hiredis.pack_command(command)  # type: ignore[arg-type]
+        self._unanswered += len(packed)
+        return _Request(reply, packed, convert)
 
     def _put(self, request: _Request) -> None:
         self._waiting.append(request)
@@ -170,7 +173,9 @@ class Pipe:
         again, self._again = self._again + self._held, deque()
         self._held = deque()
         for command in LOAD:
-            self.send(command).add_done_callback(_seen)
+            reply = self._loop.create_future()
+            reply.add_done_callback(_seen)
+            self._put(self._request(reply, command, None))
         for request in again:
             self._put(request)
 
