@@ -85,6 +85,8 @@ class MemoryBroker(Broker):
 
     async def unsubscribe(self, channel: str) -> None:
         self._subscribed.discard(channel)
+        if channel in self._streams:
+            self._streams[channel].used = self._clock()
 
     async def history(
         self, channel: str, retention: Retention, since: Position | None = None, limit: int | None = None

@@ -54,10 +54,14 @@ class Stream:
         if position is None:
             # From a publisher that does not know that this channel has a history.
             return (publication,)
-        if self.level and here is not None and publication.previous == here.offset:
-            if position.epoch == here.epoch:
-                self.position = position
-                return (publication,)
+        if (
+            self.level
+            and here is not None
+            and publication.previous == here.offset
+            and position.epoch == here.epoch
+        ):
+            self.position = position
+            return (publication,)
         if not self._is_known(publication):
             self.level = False
             if len(self._waiting) < WAITING:
