@@ -9,11 +9,15 @@ import os
 from publications import publications
 
 from antiphon import Antiphon, WebSocket
+from antiphon.channels import History
 from antiphon.wire import Deflate
 
 app = Antiphon(
+    broker=os.environ.get("BENCH_REDIS"),
     compression=Deflate() if "BENCH_DEFLATE" in os.environ else None,
 )
+if "BENCH_HISTORY" in os.environ:
+    app.channels.define("news", history=History(size=100, ttl=60))
 
 event = app.events("/event")
 thread = app.events("/thread")
