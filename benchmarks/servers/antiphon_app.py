@@ -4,6 +4,7 @@ Handler styles: ``/event``: ``async def`` for each message; ``/view``: a corouti
 ``/thread``: a plain function, in a worker thread. Fan-out: a channel.
 """
 
+import asyncio
 import os
 
 from publications import publications
@@ -56,6 +57,5 @@ async def subscribed(ws: WebSocket):
 
 @publish.on("message")
 async def published(ws: WebSocket, message: str):
-    channel = app.channel("news")
-    for publication in publications(message):
-        await channel.publish(publication)
+    # Together: each is on its way before the first has arrived.
+    await asyncio.gather(*map(app.channel("news").publish, publications(message)))
