@@ -118,7 +118,13 @@ def uvicorn(app: str, ws: str, able: frozenset[Kind], name: str = "", **env: str
 _OURS = (
     _antiphon("event", "event handler", "async def for each message", "/event", ALL | kinds("redis")),
     replace(
-        _antiphon("history", "channel with history", "async def for each message", "/event", kinds("fanout", "redis")),
+        _antiphon(
+            "history",
+            "channel with history",
+            "async def for each message",
+            "/event",
+            kinds("fanout", "redis"),
+        ),
         env={"BENCH_HISTORY": "1"},
     ),
     _antiphon(
