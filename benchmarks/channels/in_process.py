@@ -1,7 +1,7 @@
 """Channels within one process: publishing, with and without a history, and a thousand Python subscribers.
 
-``python -m benchmarks.channels.in_process`` measures each way in turn, in interleaved rounds, each in a process
-of its own on uvloop; figures are medians of CPU time, ratios are within the same run.
+``python -m benchmarks.channels.in_process`` measures each way in turn, in interleaved rounds, each in a
+process of its own on uvloop; figures are medians of CPU time, ratios are within the same run.
 
 * publish: to nobody, and to one subscriber; live, and with a history of 100.
 * feeds: to 1 000 of them, 128 bytes each, 16 in a burst, all of them read.
@@ -68,18 +68,16 @@ async def feeding() -> float:
     app = Antiphon()
     channel = app.channel("news")
     total = PUBLICATIONS // 100
-    ready = 0
+    subscribed = asyncio.Barrier(SUBSCRIBERS + 1)
 
     async def read() -> None:
-        nonlocal ready
         async with channel.subscribe() as feed:
-            ready += 1
+            await subscribed.wait()
             for _ in range(total):
                 await anext(feed)
 
     readers = [asyncio.create_task(read()) for _ in range(SUBSCRIBERS)]
-    while ready < SUBSCRIBERS:
-        await asyncio.sleep(0)
+    await subscribed.wait()
     began = time.process_time()
     for _ in range(total // BURST):
         for _ in range(BURST):
@@ -110,7 +108,8 @@ def compare(rounds: int) -> bool:
         if way in RATIOS:
             ratio = median(values) / median(figures[RATIOS[way]])
             met = met and ratio <= GOAL
-            line += f"; {ratio:.2f} of {RATIOS[way]!r}, goal at most {GOAL}: {'met' if ratio <= GOAL else 'MISSED'}"
+            word = "met" if ratio <= GOAL else "MISSED"
+            line += f"; {ratio:.2f} of {RATIOS[way]!r}, goal at most {GOAL}: {word}"
         print(line)
     return met
 
