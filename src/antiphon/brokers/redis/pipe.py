@@ -34,8 +34,10 @@ UNANSWERED = 32 * 1024 * 1024
 #: Seconds for which a server may say nothing, though it is asked something, until it counts as lost.
 SILENCE = 3.0
 
-#: Replies which mean that this server is not, or not any more, the one to ask.
+#: Replies which mean that this server is not, or not any more, the one to ask: all begin with their kind, but
+#: redis-py cuts that off where it has a class for it, which depends on its version.
 ELSEWHERE = (AskError, ClusterDownError, MovedError, ReadOnlyError)
+ELSEWHERE_BY_TEXT = ("ASK ", "CLUSTERDOWN ", "MASTERDOWN ", "MOVED ")
 
 Command = tuple[bytes | str | int, ...]
 Convert = Callable[[Any], Any]
@@ -163,7 +165,7 @@ class Pipe:
         else:
             self._unanswered -= len(request.packed)
             request.answer(said)
-            if isinstance(said, ELSEWHERE):
+            if isinstance(said, ResponseError) and _is_elsewhere(said):
                 self._fail(said)
         if self._again and not self._waiting:
             self._load_again()
@@ -218,6 +220,10 @@ class _Request:
     def fail(self, error: Exception) -> None:
         if not self._reply.done():
             self._reply.set_exception(_unavailable(error))
+
+
+def _is_elsewhere(error: ResponseError) -> bool:
+    return isinstance(error, ELSEWHERE) or str(error).startswith(ELSEWHERE_BY_TEXT)
 
 
 def _seen(reply: asyncio.Future[Any]) -> None:
