@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from redis.crc import key_slot
 
 from antiphon.brokers.redis import RedisBroker
+from antiphon.brokers.redis.address import Node
 from antiphon.channels import Attendance, Broker, History, Position, Publication, Retention
 from antiphon.errors import BrokerUnavailable
 from tests.brokers.redis.conftest import Start, proxied
@@ -342,6 +343,22 @@ async def test_cluster_nodes(redis_cluster_url: str, prefix: str) -> None:
     await broker.stop()
 
 
+async def move(slot: int, source: Node, target: Node, third: Node) -> None:
+    """Move a slot of a cluster from one of its nodes to another, as `redis-cli --cluster reshard` does."""
+    async with (
+        Redis(host=source[0], port=source[1], protocol=2) as giving,
+        Redis(host=target[0], port=target[1], protocol=2) as taking,
+        Redis(host=third[0], port=third[1], protocol=2) as watching,
+    ):
+        giver, taker = [await each.execute_command("CLUSTER MYID") for each in (giving, taking)]
+        await taking.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", giver)
+        await giving.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", taker)
+        for key in await giving.execute_command("CLUSTER GETKEYSINSLOT", slot, 1000):
+            await giving.execute_command("MIGRATE", *target, key, 0, 5000)
+        for each in (taking, watching, giving):
+            await each.execute_command("CLUSTER SETSLOT", slot, "NODE", taker)
+
+
 async def test_cluster_slots_move(redis_cluster_url: str, prefix: str) -> None:
     """When a slot moves to another node of a cluster, its channels are found there, with their histories."""
     broker, ear = RedisBroker(redis_cluster_url, prefix=prefix), Ear()
@@ -351,18 +368,9 @@ async def test_cluster_slots_move(redis_cluster_url: str, prefix: str) -> None:
     first = await kept(broker, "1")
     servers, keys = broker._servers, broker._keys.of("news")
     assert servers is not None
-    slot = key_slot(keys.meta)
-    source = servers.link(keys.partition)
-    others = [each for each in servers._links.items() if each[1] is not source]
-    (node, target), (_, third) = others
-    assert node is not None
-    source_id, target_id = [await each.send((b"CLUSTER", b"MYID")) for each in (source, target)]
-    await target.send((b"CLUSTER", b"SETSLOT", slot, b"IMPORTING", source_id))
-    await source.send((b"CLUSTER", b"SETSLOT", slot, b"MIGRATING", target_id))
-    for key in await source.send((b"CLUSTER", b"GETKEYSINSLOT", slot, 1000)):
-        await source.send((b"MIGRATE", node[0], node[1], key, 0, 5000))
-    for each in (target, third, source):
-        await each.send((b"CLUSTER", b"SETSLOT", slot, b"NODE", target_id))
+    link = servers.link(keys.partition)
+    nodes = sorted(servers._links, key=lambda node: servers._links[node] is not link)
+    await move(key_slot(keys.meta), *(node for node in nodes if node is not None))
     await ear.until(lambda: ear.restorations)
     page = await broker.history("news", KEPT, since=first)
     assert (len(page), page.complete) == (0, True)
