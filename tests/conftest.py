@@ -2,11 +2,13 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.nats_server import NatsServer
 from tests.servers import free_loopback_port
 
 # The suite tries the same examples each time, so that it fails for a change and for nothing else. New
@@ -30,6 +32,13 @@ def anyio_backend() -> str:
 def free_port() -> int:
     """A loopback port that was free a moment ago."""
     return free_loopback_port()
+
+
+@pytest.fixture(scope="session")
+def nats_server() -> Iterator[NatsServer]:
+    """The nats-server that all tests share; each has a prefix of its own."""
+    with NatsServer() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

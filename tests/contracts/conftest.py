@@ -1,12 +1,16 @@
 """Every broker, on its real server, for the contract they all keep."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from secrets import token_hex
 
 import pytest
 
 from antiphon.brokers import MemoryBroker
+from antiphon.brokers.nats import NatsBroker
 from antiphon.channels import Broker
 from tests.contracts.ear import Ear
+from tests.nats_server import NatsServer
 
 Start = Callable[[], Awaitable[tuple[Broker, Ear]]]
 
@@ -35,7 +39,7 @@ class Brokers:
             await broker.stop()
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=["memory", "nats"])
 async def brokers(request: pytest.FixtureRequest) -> AsyncIterator[Brokers]:
     """Brokers of each kind in turn."""
     brokers = Brokers(MAKERS[request.param](request))
@@ -47,4 +51,12 @@ def _memory(request: pytest.FixtureRequest) -> Callable[[], Broker]:
     return MemoryBroker
 
 
-MAKERS: dict[str, Callable[[pytest.FixtureRequest], Callable[[], Broker]]] = {"memory": _memory}
+def _nats(request: pytest.FixtureRequest) -> Callable[[], Broker]:
+    server: NatsServer = request.getfixturevalue("nats_server")
+    return partial(NatsBroker, server.url, prefix=f"test-{token_hex(4)}")
+
+
+MAKERS: dict[str, Callable[[pytest.FixtureRequest], Callable[[], Broker]]] = {
+    "memory": _memory,
+    "nats": _nats,
+}
