@@ -133,7 +133,7 @@ class NatsBroker(Broker):
         return await self._members.roll(channel, limit, cursor)
 
     def _heard_at(self, channel: str) -> str:
-        return delivery(self._prefix, "*", token(channel))
+        return delivery(self._prefix, "*", token(channel), "*")
 
     def _hear(self, channel: str, message: Msg) -> None:
         if self._listener is None:

@@ -102,12 +102,13 @@ class Leases:
             await asyncio.sleep(self._lease * BETWEEN)
 
     async def _look(self) -> None:
-        if self._named:
+        named = self._named
+        if named:
             await self._renew()
         hubs = await self._names(await self._streams.presence(), "hubs")
         # Only now: whoever has a name had a lease before.
         alive = await self._names(await self._streams.leases(), "leases")
-        if self._named and self.hub not in hubs:
+        if named and self.hub not in hubs:
             await self._begin_anew()
         elif asyncio.get_running_loop().time() > self._patient_until:
             for hub in sorted(hubs - alive - {self.hub}):

@@ -7,15 +7,16 @@ gives it a random epoch, which is part of its subjects; who comes second finds i
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from secrets import token_hex
 
 from nats.aio.client import Client
 from nats.js.api import RePublish, RetentionPolicy, StorageType, StreamConfig, StreamInfo
-from nats.js.errors import BadRequestError, ServiceUnavailableError
+from nats.js.errors import BadRequestError, NotFoundError, ServiceUnavailableError
 
 from antiphon.brokers.nats.link import Link
-from antiphon.brokers.nats.subjects import LIVE, PRESENCE, delivery, source
+from antiphon.brokers.nats.subjects import LIVE, NOBODY, PRESENCE, delivery, source
 from antiphon.channels import Retention
 from antiphon.errors import ConfigurationError
 
@@ -26,8 +27,9 @@ FORGET = 3600.0
 #: The shortest window within which JetStream finds repeated ids, in seconds.
 SHORTEST_WINDOW = 0.1
 
-_IN_USE = 10058  # the server's code for: another configuration has that name
-_REPUBLISHED = "{{wildcard(1)}}"
+# The server's codes for: another configuration has that name; another stream has these subjects.
+_IN_USE, _OVERLAP = 10058, 10065
+_FIRST, _SECOND = "{{wildcard(1)}}", "{{wildcard(2)}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Streams:
                     max_msgs=1,
                     storage=StorageType.MEMORY,
                     duplicate_window=window,
-                    republish=self._republish((name, "*"), (LIVE, _REPUBLISHED)),
+                    republish=self._republish((name, "*"), (LIVE, _FIRST, NOBODY)),
                 ),
             )
         name = f"history-{history.size}-{_milliseconds(history.ttl)}-{_milliseconds(window)}"
@@ -116,7 +118,7 @@ class Streams:
                 max_age=max(history.ttl, window) + FORGET,
                 storage=StorageType.FILE,
                 duplicate_window=window,
-                republish=self._republish((epoch, "*"), (epoch, _REPUBLISHED)),
+                republish=self._republish((epoch, "*"), (epoch, _FIRST, NOBODY)),
             ),
         )
 
@@ -129,7 +131,7 @@ class Streams:
                 max_msgs_per_subject=1,
                 storage=StorageType.FILE,
                 duplicate_window=SHORTEST_WINDOW,
-                republish=self._republish((PRESENCE, "*", "*"), (PRESENCE, _REPUBLISHED)),
+                republish=self._republish((PRESENCE, "*", "*"), (PRESENCE, _FIRST, _SECOND)),
             ),
         )
 
@@ -167,8 +169,10 @@ class Streams:
             try:
                 return await jetstream.add_stream(config)
             except BadRequestError as error:
-                if error.err_code == _IN_USE:
-                    return await jetstream.stream_info(str(config.name))
+                if error.err_code in (_IN_USE, _OVERLAP):
+                    # Another was here first; where two come at once, it may be called an overlap.
+                    with suppress(NotFoundError):
+                        return await jetstream.stream_info(str(config.name))
                 raise ConfigurationError(
                     f"NATS at {self._link} does not make the stream {config.name}: {error.description}"
                 ) from error

@@ -3,10 +3,10 @@
 A publication goes in at one subject and comes out at another: JetStream stores what it finds at the first,
 and republishes it to the second, which hubs subscribe to::
 
-    PREFIX.in.EPOCH.CHANNEL      PREFIX.to.EPOCH.CHANNEL      a channel with history
-    PREFIX.in.live-MS.CHANNEL    PREFIX.to.live.CHANNEL       a channel without
-    PREFIX.in.presence.CHANNEL.USER   PREFIX.to.presence.CHANNEL   who is present
-    PREFIX.in.hubs.HUB           PREFIX.in.leases.HUB         which processes hold members, and which live
+    PREFIX.in.EPOCH.CHANNEL            PREFIX.to.EPOCH.CHANNEL._            a channel with history
+    PREFIX.in.live-MS.CHANNEL          PREFIX.to.live.CHANNEL._             a channel without
+    PREFIX.in.presence.CHANNEL.USER    PREFIX.to.presence.CHANNEL.USER      who is present
+    PREFIX.in.hubs.HUB, PREFIX.in.leases.HUB      which processes hold members, and which live
 
 The epoch is part of the subjects: what is published into a stream that has been replaced finds nobody there,
 and what comes out says by itself of which life it is.
@@ -22,6 +22,9 @@ from antiphon.errors import ConfigurationError
 
 LIVE = "live"
 PRESENCE = "presence"
+
+#: Stands where a delivery is not about a user.
+NOBODY = "_"
 
 #: Bytes of a text that becomes a token as it is; of a longer one only the hash does, since a server refuses
 #: lines above 4 KiB.
