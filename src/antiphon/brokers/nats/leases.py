@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from secrets import token_hex
 
+from antiphon.brokers.nats.link import end
 from antiphon.brokers.nats.pipeline import Conflict, Message, Pipeline
 from antiphon.brokers.nats.presence import EXPECTED, Members
 from antiphon.brokers.nats.streams import Stream, Streams
@@ -75,9 +75,7 @@ class Leases:
     async def stop(self) -> None:
         """Renew no more; what this process holds goes when its lease has run out."""
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
             self._task = None
 
     def be_patient(self) -> None:

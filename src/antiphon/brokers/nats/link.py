@@ -115,9 +115,7 @@ class Link:
         """Let go of the connection and of all subscriptions."""
         client, self._client = self._client, None
         if self._keeper is not None:
-            self._keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._keeper
+            await end(self._keeper)
             self._keeper = None
         self._give_up()
         self._handlers.clear()
@@ -217,7 +215,7 @@ class Link:
                     ping_interval=PING,
                     **self._credentials,
                 )
-        except (nats.errors.Error, OSError, TimeoutError) as error:
+        except Exception as error:  # whatever the library makes of what it finds there
             await _close(client)
             reason = problems[-1] if problems else error
             raise self.unavailable(reason if str(reason) else "it does not answer") from reason
@@ -248,7 +246,7 @@ class Link:
                 for subject, handler in list(self._handlers.items()):
                     await self._subscribe(client, subject, handler)
                 await client.flush()
-        except (nats.errors.Error, OSError, TimeoutError) as error:
+        except Exception as error:
             await _close(client)
             raise self.unavailable(error) from error
         except BaseException:
@@ -264,6 +262,18 @@ class Link:
         for scope in self._asking:
             if not scope.expired():
                 scope.reschedule(now)
+
+
+async def end(*tasks: asyncio.Task[None]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough: where an answer comes in the same moment, ``asyncio.wait_for`` of Python 3.11, which
+    the library uses, returns it and forgets the cancellation.
+    """
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=0.1)
 
 
 def _parse(url: str) -> tuple[list[str], dict[str, Any]]:
@@ -292,6 +302,6 @@ def _parse(url: str) -> tuple[list[str], dict[str, Any]]:
 
 async def _close(client: Client) -> None:
     """Close a client, in whatever state it is."""
-    with suppress(nats.errors.Error, OSError, TimeoutError, asyncio.CancelledError):
+    with suppress(nats.errors.Error, OSError, TimeoutError):
         async with asyncio.timeout(PATIENCE):
             await client.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,10 +17,12 @@ from typing import Any
 import msgspec
 from nats.aio.msg import Msg
 
-from antiphon.brokers.nats.link import Link
+from antiphon.brokers.nats.link import Link, end
 from antiphon.brokers.nats.streams import Stream, Streams
 from antiphon.brokers.nats.subjects import source
 from antiphon.errors import AntiphonError, BrokerUnavailable, PublicationTooLarge
+
+log = logging.getLogger("antiphon.brokers.nats")
 
 #: Messages that wait to be sent; more are refused.
 WAITING = 100_000
@@ -133,9 +136,7 @@ class Pipeline:
             async with asyncio.timeout(FAREWELL):
                 await self._waiting.join()
                 await asyncio.gather(*(each.result for each in self._sent.values()), return_exceptions=True)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         self._tasks = []
         while not self._waiting.empty():
             _fail(self._waiting.get_nowait().result, self._link.unavailable("the broker was stopped"))
@@ -171,6 +172,10 @@ class Pipeline:
             try:
                 await self._send_one(waiting.message, waiting.result)
             except AntiphonError as error:
+                _fail(waiting.result, error)
+            except Exception as error:
+                # The next ones shall not suffer for it.
+                log.exception("a message could not be sent")
                 _fail(waiting.result, error)
             finally:
                 self._waiting.task_done()
