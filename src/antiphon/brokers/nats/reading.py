@@ -30,6 +30,9 @@ from antiphon.brokers.nats.streams import Stream
 #: Seconds after which the server forgets a consumer that was not taken away.
 INACTIVE = 30.0
 
+#: Seconds that the server waits for messages that should be there and are not.
+WAIT = 0.25
+
 #: Messages that one reading of a whole stream takes at once.
 PART = 5000
 
@@ -115,8 +118,11 @@ async def read(
         wanted = available if limit is None else min(limit, available)
         messages: list[Stored] = []
         try:
-            while len(messages) < wanted or (limit is None and end > _end(messages)):
-                messages += await _pull(client, consumer, max(wanted - len(messages), 1))
+            if wanted:
+                # Fewer come where some were taken away meanwhile.
+                messages += await _pull(client, consumer, wanted)
+            while end > _end(messages):
+                messages += await _pull(client, consumer, 1)
         finally:
             # Nobody waits for the answer: what fails here, the server does by itself later.
             await client.publish(f"$JS.API.CONSUMER.DELETE.{stream.name}.{consumer.name}", b"", "_none")
@@ -161,7 +167,7 @@ async def _pull(client: Client, consumer: ConsumerInfo, number: int) -> list[Sto
     inbox = client.new_inbox()
     subscription = await client.subscribe(inbox, cb=take)
     try:
-        request = {"batch": number, "expires": 1_000_000_000}
+        request = {"batch": number, "expires": int(WAIT * 1e9)}
         await client.publish(
             f"$JS.API.CONSUMER.MSG.NEXT.{consumer.stream_name}.{consumer.name}",
             json.dumps(request).encode(),

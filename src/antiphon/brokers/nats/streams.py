@@ -6,14 +6,22 @@ gives it a random epoch, which is part of its subjects; who comes second finds i
 
 from __future__ import annotations
 
+import asyncio
 import math
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from secrets import token_hex
 
 from nats.aio.client import Client
 from nats.js.api import RePublish, RetentionPolicy, StorageType, StreamConfig, StreamInfo
-from nats.js.errors import BadRequestError, NotFoundError, ServiceUnavailableError
+from nats.js.errors import (
+    APIError,
+    BadRequestError,
+    NoStreamResponseError,
+    NotFoundError,
+    ServiceUnavailableError,
+)
 
 from antiphon.brokers.nats.link import Link
 from antiphon.brokers.nats.subjects import LIVE, NOBODY, PRESENCE, delivery, source
@@ -184,12 +192,28 @@ class Streams:
             raise ConfigurationError(
                 f"the stream {config.name} of NATS at {self._link} is not Antiphon's: choose another prefix"
             )
+        await self._link.ask(partial(_until_heard, subject.replace("*", "_")))
         origin = subject.removeprefix(found).partition(".")[0]
         stream = self._known[name] = Stream(str(config.name), origin, made.max_age or 0.0)
         return stream
 
     def _republish(self, stored: tuple[str, ...], heard: tuple[str, ...]) -> RePublish:
         return RePublish(src=source(self._prefix, *stored), dest=delivery(self._prefix, *heard))
+
+
+async def _until_heard(subject: str, client: Client) -> None:
+    """Wait until a stream takes what is sent to a subject.
+
+    One that another process, or another server, is just making is known before it takes anything.
+    """
+    while True:
+        try:
+            # Refused by every stream, but only by one that hears it.
+            await client.jetstream().publish(subject, b"", stream="-")
+        except NoStreamResponseError:
+            await asyncio.sleep(0.02)
+        except APIError:
+            return
 
 
 def _milliseconds(seconds: float) -> int:
