@@ -11,14 +11,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
-from nats.aio.client import Client
-from nats.js.errors import APIError
 
-from antiphon.brokers.nats.link import Link
+from antiphon.brokers.nats.link import PATIENCE, Link
 from antiphon.brokers.nats.pipeline import Conflict, Message, Pipeline
 from antiphon.brokers.nats.reading import Stored, last, parts, read
 from antiphon.brokers.nats.streams import Stream, Streams
@@ -123,9 +120,12 @@ class Members:
         pattern = source(self._prefix, PRESENCE, token(presence_channel(channel)), "*")
         start = int(cursor) + 1 if cursor else 0
         reading = await read(self._link, stream, pattern, start=start, limit=limit)
-        count = reading.available
+        more = len(reading.messages) == limit < reading.available
         if start:
             count = (await read(self._link, stream, pattern, limit=0)).available
+        else:
+            # Some may have left since they were counted.
+            count = reading.available if more or not limit else len(reading.messages)
         members = []
         for stored in reading.messages:
             entry = _entry(stored)
@@ -135,8 +135,8 @@ class Members:
                 # Whoever wrote that the member left was stopped before it took the message away.
                 count -= 1
                 await self._take_away(stream, stored.sequence)
-        more = limit > 0 and reading.available > len(reading.messages)
-        return Roll(tuple(members), count, str(reading.messages[-1].sequence) if more else None)
+        cursor = str(reading.messages[-1].sequence) if more and limit else None
+        return Roll(tuple(members), count, cursor)
 
     async def sweep(self, hub: str) -> int:
         """Take away what a hub holds; return how many members it held."""
@@ -194,11 +194,10 @@ class Members:
     async def _take_away(self, stream: Stream, sequence: int) -> None:
         """Take away the message that says that a member left, unless it has been replaced."""
 
-        async def ask(client: Client) -> None:
-            with suppress(APIError):
-                await client.jetstream().delete_msg(stream.name, sequence)
-
-        await self._link.ask(ask)
+        # Without no_erase the server would overwrite it on the disk first.
+        subject = f"$JS.API.STREAM.MSG.DELETE.{stream.name}"
+        request = msgspec.json.encode({"seq": sequence, "no_erase": True})
+        await self._link.ask(lambda client: client.request(subject, request, timeout=PATIENCE))
 
 
 def _attended(hub: str, change: Attendance) -> Change:

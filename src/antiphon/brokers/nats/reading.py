@@ -137,7 +137,7 @@ async def parts(link: Link, stream: Stream, subject: str) -> AsyncIterator[list[
     while True:
         reading = await read(link, stream, subject, start=start, limit=PART)
         yield reading.messages
-        if reading.available <= len(reading.messages):
+        if len(reading.messages) < PART:
             return
         start = _end(reading.messages) + 1
 
