@@ -104,8 +104,10 @@ class Link:
             try:
                 self._client = await self._connect()
                 break
-            except BrokerUnavailable:
-                if attempt == ATTEMPTS:
+            except BrokerUnavailable as error:
+                # Wrong credentials stay wrong. The library has no type for this answer, and now and then
+                # the connection is reset before it arrives: then another attempt finds out.
+                if attempt == ATTEMPTS or "authorization violation" in str(error).lower():
                     raise
                 await asyncio.sleep(pause)
                 pause *= 2
@@ -154,16 +156,12 @@ class Link:
 
         if subject in self._handlers:
             return
-        client = self.client
         self._handlers[subject] = handler
         try:
             await self.ask(subscribed)
         except BaseException:
             await self.unsubscribe(subject)
             raise
-        if client is not self._client:
-            # It was replaced meanwhile; the subscription is the new one's, or comes with it.
-            log.debug("subscribed to %s on a new connection", subject)
 
     async def unsubscribe(self, subject: str) -> None:
         """Have the handler of a subject called no more."""
@@ -217,7 +215,8 @@ class Link:
                 )
         except Exception as error:  # whatever the library makes of what it finds there
             await _close(client)
-            reason = problems[-1] if problems else error
+            # That there are no servers left says nothing; why the last one was given up does.
+            reason = problems[-1] if problems and isinstance(error, nats.errors.NoServersError) else error
             raise self.unavailable(reason if str(reason) else "it does not answer") from reason
         except BaseException:
             await _close(client)
