@@ -77,7 +77,8 @@ class Page:
 
     Attributes:
         publications: The oldest first.
-        position: That of the channel's newest publication; offset 0 when there was none.
+        position: That of the channel's newest publication; where there is none, one before the next, which
+            is offset 0 in a stream of its own.
         complete: Whether every publication since the position that was asked from is here, or would be
             but for the limit. If not, there are none: a position is recovered wholly or not at all.
     """
