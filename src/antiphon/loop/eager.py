@@ -24,7 +24,8 @@ from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Callable, Coroutine, Generator
 from sys import getrefcount
 from typing import Any
-from weakref import WeakKeyDictionary
+
+from antiphon.loop.each import ForEachLoop
 
 #: Tasks that stand ready at most; where none does, a coroutine gets an ordinary task.
 MOST = 16
@@ -198,14 +199,7 @@ class EagerTasks:
         ready.retire()
 
 
-_tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, EagerTasks] = WeakKeyDictionary()
-
-
-def _ready_of(loop: asyncio.AbstractEventLoop) -> EagerTasks:
-    tasks = _tasks.get(loop)
-    if tasks is None:
-        tasks = _tasks[loop] = EagerTasks(loop)
-    return tasks
+_ready_of = ForEachLoop(EagerTasks)
 
 
 def eager_tasks() -> EagerTasks:

@@ -23,7 +23,7 @@ from antiphon.connection.transports.direct import DirectTransport
 from antiphon.errors import AddressInUse, ConfigurationError
 from antiphon.limits import Limits, Number, Timeouts, changed
 from antiphon.loop import spread
-from antiphon.server.http import HttpProtocol
+from antiphon.server.doorway import Doorway
 from antiphon.server.protocol import WebSocketProtocol
 from antiphon.server.reception import reception_of
 from antiphon.server.tls import Tls
@@ -98,7 +98,7 @@ class Config(uvicorn.Config):
         self.changes = changes
         self.limits = changed(Limits(), changes.limits)
         self.timeouts = changed(Timeouts(), changes.timeouts)
-        super().__init__(app, http=HttpProtocol, ws=WebSocketProtocol, lifespan="auto", **options)
+        super().__init__(app, http=Doorway, ws=WebSocketProtocol, lifespan="auto", **options)
 
     def load(self) -> None:
         """Load the application, and change what it says. Raises ``ConfigurationError``."""
