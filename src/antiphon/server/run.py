@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 import socket
 from collections.abc import Iterator, Mapping
@@ -125,6 +126,10 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        # What is there now stays: the garbage collector need not look through modules and routes each time
+        # that connections have made it look, which holds all of them up.
+        gc.collect()
+        gc.freeze()
         for sock in sockets or ():
             host, port = sock.getsockname()[:2]
             where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
