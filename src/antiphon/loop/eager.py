@@ -66,11 +66,6 @@ class Ready:
         self.task: Task[None] = loop.create_task(self._stand(), context=self.context)
         self.task.set_name("antiphon: stands ready")
 
-    @property
-    def changed(self) -> bool:
-        """Whether the coroutine that it ran as has left a trace: a context variable, a cancellation."""
-        return not self.usable or self.context != self.pristine
-
     def retire(self) -> None:
         """Let the task end, soon, as the one coroutine's that it was used for."""
         self._loop.call_soon(self._end)
@@ -176,7 +171,13 @@ class EagerTasks:
             waits_for = ready.run(coroutine.send, None)
         except StopIteration:
             _leave_task(loop, task)
-            if getrefcount(task) != references or task._callbacks or ready.changed:
+            if (
+                getrefcount(task) != references
+                or task._callbacks
+                or not ready.usable
+                or ready.context != ready.pristine
+            ):
+                # Something has kept the task, cancelled it, or changed its context.
                 self._retire(ready)
             return None
         except BaseException:
