@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import gc
 import logging
 import socket
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ from antiphon.errors import AddressInUse, ConfigurationError
 from antiphon.limits import Limits, Number, Timeouts, changed
 from antiphon.loop import spread
 from antiphon.server.doorway import Doorway
+from antiphon.server.memory import settle
 from antiphon.server.protocol import WebSocketProtocol
 from antiphon.server.reception import reception_of
 from antiphon.server.tls import Tls
@@ -126,10 +126,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # What is there now stays: the garbage collector need not look through modules and routes each time
-        # that connections have made it look, which holds all of them up.
-        gc.collect()
-        gc.freeze()
+        settle()
         for sock in sockets or ():
             host, port = sock.getsockname()[:2]
             where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
