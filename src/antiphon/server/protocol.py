@@ -232,9 +232,7 @@ class WebSocketProtocol(asyncio.Protocol):
         assert opening is not None
         agreement = None if compression is None else negotiate(opening.extensions, compression)
         lines = self._reception.lines(self._server.default_headers)
-        response = accept(
-            opening, subprotocol=subprotocol, agreement=agreement, headers=headers, lines=lines
-        )
+        response = accept(opening, subprotocol=subprotocol, agreement=agreement, headers=headers, lines=lines)
         self._log("[accepted]")
         return response, agreement
 

@@ -161,7 +161,7 @@ class Parser:
         """Take a chunk that begins where a frame does: most of them hold short messages and nothing else."""
         events: list[Event] = []
         try:
-            at = self._burst(data, 0, room, events)
+            at = _burst(data, 0, min(self._limit, SHORT), room, events)
         except UnicodeDecodeError:
             return self._fail(not_utf8(), events)
         if at == len(data):
@@ -205,7 +205,7 @@ class Parser:
         while at < end and len(events) < room and not self._closed:
             if not self._missing:
                 if self._assembly is None:
-                    at = self._burst(data, at, room, events)
+                    at = _burst(data, at, min(self._limit, SHORT), room, events)
                     if at == end or len(events) == room:
                         break
                 start = self._header(data, at)
@@ -214,29 +214,6 @@ class Parser:
                 at = start
             at = self._payload(data, at, events)
         return end if self._closed else at
-
-    def _burst(self, data: bytes, at: int, room: int, events: list[Event]) -> int:
-        """Parse short messages, as many as follow one another; return where they stop."""
-        end = len(data)
-        last = end - 6
-        longest = min(self._limit, SHORT) + _MASKED
-        for _ in range(room - len(events)):
-            if at > last:
-                break
-            length = data[at + 1]
-            start = at + 6
-            stop = start + length - _MASKED
-            if not _MASKED <= length <= longest or stop > end:
-                break
-            first = data[at]
-            if first == _TEXT:
-                events.append(apply_mask(data[start:stop], data[at + 2 : start]).decode())
-            elif first == _BINARY:
-                events.append(apply_mask(data[start:stop], data[at + 2 : start]))
-            else:
-                break
-            at = stop
-        return at
 
     def _header(self, data: bytes, at: int) -> int:
         """Begin the frame at ``at``; return where its payload starts, -1 if that is not known."""
@@ -366,6 +343,30 @@ class Parser:
         if not events:
             raise error
         return events
+
+
+def _burst(data: bytes, at: int, longest: int, room: int, events: list[Event]) -> int:
+    """Parse messages of at most ``longest`` bytes, as many as follow one another; return where they stop."""
+    end = len(data)
+    last = end - 6
+    longest += _MASKED
+    for _ in range(room - len(events)):
+        if at > last:
+            break
+        length = data[at + 1]
+        start = at + 6
+        stop = start + length - _MASKED
+        if not _MASKED <= length <= longest or stop > end:
+            break
+        first = data[at]
+        if first == _TEXT:
+            events.append(apply_mask(data[start:stop], data[at + 2 : start]).decode())
+        elif first == _BINARY:
+            events.append(apply_mask(data[start:stop], data[at + 2 : start]))
+        else:
+            break
+        at = stop
+    return at
 
 
 def _unmask(data: bytes, start: int, stop: int, mask: bytes) -> bytes:
