@@ -1,10 +1,12 @@
-"""The route to a WebSocket endpoint, a short way to those with a fixed path, and the answer where there is none."""
+"""The route to a WebSocket endpoint, a short way to it, and the answer where there is none."""
 
 from __future__ import annotations
 
+import itertools
+
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
-from starlette.routing import BaseRoute, Router, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
@@ -15,6 +17,10 @@ from antiphon.connection import DENIAL
 def endpoint_route(endpoint: Endpoint) -> WebSocketRoute:
     """The Starlette route to one of our endpoints."""
     return WebSocketRoute(endpoint.path, endpoint, name=endpoint.path)
+
+
+#: Routes that match by nothing but the path and whether it is HTTP.
+_BY_PATH = (Route, WebSocketRoute, Mount)
 
 
 class Straight:
@@ -62,6 +68,8 @@ class Straight:
             and isinstance(route.endpoint, Endpoint)
             and route.path == scope["path"]
             and not route.param_convertors
+            # What comes before it will not match another time either; a Host, say, might.
+            and all(type(each) in _BY_PATH for each in itertools.takewhile(route.__ne__, self._routes))
         ):
             self._known[route.path] = route
 

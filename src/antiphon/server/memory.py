@@ -16,5 +16,5 @@ def settle() -> None:
     gc.freeze()
     # glibc gives free memory above 128 KiB at the end of its heap back to the kernel, and gets it again page
     # by page: for a message of 64 KiB that takes ten times as long as copying it. Having freed one large
-    # allocation it keeps as much as twice its size (mallopt(3), M_TRIM_THRESHOLD). Elsewhere this does nothing.
+    # allocation it keeps twice as much (mallopt(3), M_TRIM_THRESHOLD). Elsewhere this does nothing.
     bytes(LARGE)
