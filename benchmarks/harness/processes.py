@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -195,11 +195,13 @@ def _last_line(output: Any) -> str:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """End the server and its children at once: they have nothing to lose, and some take seconds to stop."""
-    with suppress(ProcessLookupError):
+    try:
         os.killpg(process.pid, signal.SIGKILL)
-        deadline = time.monotonic() + STOP_TIMEOUT
-        while time.monotonic() < deadline and _group_lives(process):
-            time.sleep(0.005)
+    except ProcessLookupError:
+        """It has ended by itself."""
+    deadline = time.monotonic() + STOP_TIMEOUT
+    while time.monotonic() < deadline and _group_lives(process):
+        time.sleep(0.005)
     process.wait(STOP_TIMEOUT)
 
 
