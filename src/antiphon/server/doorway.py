@@ -30,7 +30,17 @@ class Doorway(asyncio.Protocol):
         app_state: What the application's lifespan left for its scopes.
     """
 
-    __slots__ = ("_app_state", "_client", "_config", "_loop", "_reception", "_server", "_socket", "slot")
+    __slots__ = (
+        "_app_state",
+        "_client",
+        "_config",
+        "_due",
+        "_loop",
+        "_reception",
+        "_server",
+        "_socket",
+        "slot",
+    )
 
     def __init__(
         self,
@@ -46,6 +56,7 @@ class Doorway(asyncio.Protocol):
         self._reception = reception_of(config, server_state)
         self._socket: asyncio.Transport
         self._client: tuple[str, int] | None = None
+        self._due = 0.0
         self.slot: int | None = None
 
     def __repr__(self) -> str:
@@ -65,7 +76,9 @@ class Doorway(asyncio.Protocol):
         except HandshakeError as full:
             self._hand_over(refusal=full)
         else:
-            wheel_of(self._loop).add(self, self._reception.terms.timeouts.handshake)
+            wheel, patience = wheel_of(self._loop), self._reception.terms.timeouts.handshake
+            wheel.add(self, patience)
+            self._due = wheel.now + patience
 
     def data_received(self, data: bytes) -> None:
         """See what the connection is for, and hand it over."""
@@ -105,10 +118,12 @@ class Doorway(asyncio.Protocol):
             return None
 
     def _hand_over(self, refusal: HandshakeError | None = None) -> HttpProtocol:
+        # The time for the first head began with the connection.
+        left = None if self.slot is None else max(0.0, self._due - wheel_of(self._loop).now)
         self._leave()
         protocol = HttpProtocol(self._config, self._server, self._app_state, self._loop, refusal)
         self._socket.set_protocol(protocol)
-        protocol.connection_made(self._socket)
+        protocol.connection_made(self._socket, left)
         return protocol
 
     def _leave(self) -> None:

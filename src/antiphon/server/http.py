@@ -64,11 +64,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     # --- asyncio's protocol --------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Get the socket, and begin to count the time."""
+    def connection_made(self, transport: asyncio.BaseTransport, left: float | None = None) -> None:
+        """Get the socket, and what is left of the time for the first head, in seconds; None: all of it."""
         # uvloop's transports are no subclasses of asyncio's.
         super().connection_made(cast(asyncio.Transport, transport))
-        self._wheel.add(self, self._timeouts.handshake)
+        self._wheel.add(self, self._timeouts.handshake if left is None else left)
 
     def data_received(self, data: bytes) -> None:
         """Parse a chunk; whoever sends a head without end gets to hear that it is too large."""
