@@ -251,10 +251,11 @@ class Conversation:
 
     async def _handle_waiting(self, handler: Handler, call: Call) -> None:
         ws, inbox, decode = self._ws, self._ws.inbox, handler.decode
-        waiting = inbox.waiting
+        waiting, is_async = inbox.waiting, handler.is_async
+        in_thread = not (is_async or handler.is_inline)
         while waiting:
             ws.answering = True
-            if not (handler.is_async or handler.is_inline):
+            if in_thread:
                 await self._hand_over(call, decode)
                 continue
             message = waiting.pop(0)
@@ -262,7 +263,7 @@ class Conversation:
                 inbox.relax()
             try:
                 value = call(ws, decode(message))
-                if handler.is_async:
+                if is_async:
                     value = await value
                 if value is not None:
                     await self._reply(value)
