@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
-from dataclasses import replace
 from functools import partial
 
+from msgspec.structs import replace
 from nats.aio.msg import Msg
 
 from antiphon.brokers.nats.history import Histories
