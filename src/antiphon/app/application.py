@@ -21,6 +21,7 @@ from starlette.types import Lifespan
 
 from antiphon.app.binding import Provider, Providers, Session
 from antiphon.app.binding import Scope as Lifetime
+from antiphon.app.broadcasting import Broadcasting, ChannelAuth
 from antiphon.app.endpoint import Endpoint, leave
 from antiphon.app.events import EventEndpoint
 from antiphon.app.http import route
@@ -28,6 +29,7 @@ from antiphon.app.routes import endpoint_route, not_found
 from antiphon.app.security import OriginCheck, Origins
 from antiphon.app.services import Services
 from antiphon.app.view import EndpointOptions, options_of, websocket
+from antiphon.broadcast import Broadcast, Credentials
 from antiphon.brokers import MemoryBroker
 from antiphon.channels import Broker, Channel, Hub, check
 from antiphon.connection import Terms
@@ -101,6 +103,7 @@ class Antiphon(Starlette):
             terms=terms,
             observer=self._observe,
         )
+        self._broadcasting = Broadcasting(self.channel, self.providers)
         for each in routes or ():
             self.add(each)
 
@@ -229,6 +232,34 @@ class Antiphon(Starlette):
         """
         return Channel(self.services.hub, check(name))
 
+    @property
+    def broadcast(self) -> Broadcast:
+        """The facade that handlers are given; set one of your own to configure it in the program."""
+        return self._broadcasting.facade
+
+    @broadcast.setter
+    def broadcast(self, facade: Broadcast) -> None:
+        self._broadcasting.facade = facade
+
+    def channel_auth(
+        self, path: str = "/broadcasting/auth", credentials: Credentials | None = None
+    ) -> ChannelAuth:
+        """Answer clients that ask whether they may subscribe to a private or presence channel.
+
+        Args:
+            path: Where pusher-js and Laravel Echo ask.
+            credentials: What answers are signed with; None: those of the driver ``pusher``.
+
+        Returns:
+            What the rules are registered with; without one that allows it, nobody may.
+
+        Raises:
+            ConfigurationError: There are no credentials.
+        """
+        auth = ChannelAuth(path, credentials or self.broadcast.credentials(), self.services)
+        self.add(auth.route)
+        return auth
+
     # --- Running -------------------------------------------------------------------------------------
 
     def observe(self, observer: Observer) -> Observer:
@@ -284,6 +315,7 @@ class Antiphon(Starlette):
         self._deadline = None
         try:
             async with AsyncExitStack() as stack:
+                await stack.enter_async_context(self._broadcasting.running(self._patience))
                 state = await stack.enter_async_context(self._lifespan(self)) if self._lifespan else None
                 # Handlers and what was made for them end before what they may use.
                 stack.push_async_callback(self.services.session.close)
@@ -291,6 +323,12 @@ class Antiphon(Starlette):
                 yield state or {}
         finally:
             await self.services.hub.stop()
+
+    def _patience(self) -> float:
+        """Seconds that are left of the time for stopping."""
+        if self._deadline is None:
+            return self.timeouts.drain
+        return max(0.0, self._deadline - asyncio.get_running_loop().time())
 
     def _observe(self, signal: Signal) -> None:
         for observer in self._observers:

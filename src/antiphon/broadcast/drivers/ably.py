@@ -1,0 +1,133 @@
+"""Ably, by the ``ably`` SDK: by its blocking twin, since its ``publish`` is a coroutine.
+
+Each channel is a request. Each message has an id of ours, the same one at each attempt, so that Ably
+publishes it once however often it is sent (https://ably.com/docs/pub-sub/advanced#idempotency).
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from typing import Any
+
+from antiphon.broadcast.delivery import Delivery
+from antiphon.broadcast.drivers.contract import Driver, Failures
+from antiphon.broadcast.drivers.library import library
+from antiphon.broadcast.drivers.retry import Retry
+from antiphon.broadcast.settings import Settings
+from antiphon.errors import AntiphonError, InvalidChannel, ServiceError
+
+LONGEST_NAME = 2048
+
+
+class AblyDriver(Driver):
+    """Sends to Ably.
+
+    Settings: ``secret`` (or ``key``): the API key, as ``appId.keyId:keySecret``; or ``token``; ``host``,
+    ``port`` and ``ssl`` of another server; ``timeout`` in seconds; ``retries`` and ``retry_delay``.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        settings.only(
+            *("secret", "key", "token", "host", "port", "ssl", "timeout", "retries", "retry_delay"),
+        )
+        self._options = _options(settings)
+        self._secrets = [self._options[key] for key in ("key", "token") if key in self._options]
+        self._retry = Retry.from_settings(settings)
+        self._client: Any = None
+
+    def open(self) -> None:
+        self._ready()
+
+    def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def check(self, delivery: Delivery) -> None:
+        for channel in delivery.channels:
+            # https://ably.com/docs/channels#names
+            if not 0 < len(channel) <= LONGEST_NAME or channel[0] in "[:" or not channel.isprintable():
+                raise InvalidChannel(
+                    f"a channel of Ably has a name of at most {LONGEST_NAME} printable characters that does "
+                    f"not begin with '[' or ':', not {channel[:40]!r}"
+                )
+
+    def send(self, delivery: Delivery) -> Failures:
+        failures: dict[str, Exception] = {}
+        for channel in delivery.channels:
+            try:
+                self._send(self._ready(), channel, delivery)
+            except AntiphonError as error:
+                failures[channel] = error
+        return failures
+
+    def _ready(self) -> Any:
+        client = self._client
+        if client is None:
+            client = self._client = library("ably.sync", "ably").AblyRestSync(**self._options)
+        return client
+
+    def _send(self, client: Any, channel: str, delivery: Delivery) -> None:
+        message = library("ably.sync.types.message", "ably").Message
+        id = base64.b64encode(os.urandom(12)).decode() + ":0"
+
+        def once() -> None:
+            try:
+                client.channels.get(channel).publish(message(id=id, **_content(delivery)))
+            except Exception as error:
+                raise self._translated(error) from None
+
+        try:
+            self._retry.call(once)
+        finally:
+            # The SDK keeps each channel for ever that it was once asked for.
+            client.channels.release(channel)
+
+    def _translated(self, error: Exception) -> ServiceError:
+        """The SDK's and its HTTP library's exceptions as ours; with an id, trying again is never wrong."""
+        status = getattr(error, "status_code", None)
+        if status is None:
+            return ServiceError(
+                self.name, None, f"it cannot be reached ({type(error).__name__})", may_retry=True
+            )
+        text = str(getattr(error, "message", error))
+        for secret in self._secrets:
+            text = text.replace(secret, "…")
+        return ServiceError(self.name, status, text[:300].strip(), may_retry=status >= 500)
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    """The arguments of the SDK's client.
+
+    Raises:
+        ConfigurationError: A setting is missing or wrong.
+    """
+    tls, token = settings.flag("ssl", True), settings.text("token")
+    options: dict[str, Any] = {"tls": tls}
+    if token:
+        options["token"] = token
+    else:
+        options["key"] = settings.required("secret", "key")
+        if ":" not in options["key"]:
+            raise settings.error("secret", "is the whole API key, as 'appId.keyId:keySecret'")
+        if not tls:
+            raise settings.error("ssl", "is off, and Ably takes an API key over TLS only; set a token")
+    if host := settings.text("host"):
+        options["rest_host"] = host
+    if port := settings.port():
+        options["tls_port" if tls else "port"] = port
+    timeout = settings.number("timeout", 5.0, least=0.001)
+    return {**options, "http_open_timeout": timeout, "http_request_timeout": timeout}
+
+
+def _content(delivery: Delivery) -> dict[str, Any]:
+    """The parts of Ably's message. What is JSON goes as the text that we made of it."""
+    content: dict[str, Any] = {"name": delivery.event, "data": delivery.payload}
+    if not isinstance(delivery.message, (str, bytes, bytearray, memoryview)):
+        content["encoding"] = "json"
+    if delivery.exclude is not None:
+        # On behalf of that connection: it does not get it back if it was opened with echoMessages: false.
+        content["connection_key"] = delivery.exclude
+    return content
