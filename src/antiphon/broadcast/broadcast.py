@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Self, TypeVar
 
 from antiphon.broadcast.auth import Credentials
-from antiphon.broadcast.config import MODULE, Choices, Drivers, choices, load
+from antiphon.broadcast.config import MODULE, Choice, Choices, Drivers, choices, load
 from antiphon.broadcast.delivery import DEFAULT_EVENT, Delivery, Failure, Names, Origin, Report, delivery
 from antiphon.broadcast.drivers import Driver
 from antiphon.broadcast.events import BroadcastEvent, origin_of
@@ -89,11 +89,8 @@ class Broadcast:
             UnacceptableDriverType: It is neither a name nor a driver class.
             ConfigurationError: A setting of it is missing or wrong.
         """
-        other = self._copy(type(self))
-        other._choices = self._pool.config.default if choice is None else choices(choice)
-        other._changes = tuple(settings.items())
-        other._lanes()
-        return other
+        chosen = self._pool.config.default if choice is None else choices(choice)
+        return self._by(chosen, tuple(settings.items()))
 
     # --- Sending -------------------------------------------------------------------------------------
 
@@ -243,6 +240,12 @@ class Broadcast:
         return other
 
     # --- Within --------------------------------------------------------------------------------------
+
+    def _by(self, chosen: tuple[Choice, ...], changes: Changes) -> Self:
+        other = self._copy(type(self))
+        other._choices, other._changes = chosen, changes
+        other._lanes()
+        return other
 
     def _copy(self, cls: type[B]) -> B:
         other = cls.__new__(cls)

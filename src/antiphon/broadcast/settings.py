@@ -74,6 +74,8 @@ class Settings:
         value = self._values.get(key)
         if value is None or value == "":
             return default
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
         if not isinstance(value, str):
             raise self.error(key, f"is text, not {type(value).__name__}")
         return value

@@ -2,6 +2,7 @@
 
 from antiphon.broadcast.drivers.ably import AblyDriver
 from antiphon.broadcast.drivers.contract import Driver, Failures
+from antiphon.broadcast.drivers.hosted import HostedDriver, library
 from antiphon.broadcast.drivers.local import LocalDriver
 from antiphon.broadcast.drivers.log import LogDriver
 from antiphon.broadcast.drivers.null import NullDriver
@@ -14,11 +15,13 @@ __all__ = [
     "AblyDriver",
     "Driver",
     "Failures",
+    "HostedDriver",
     "LocalDriver",
     "LogDriver",
     "NullDriver",
     "PusherDriver",
     "Retry",
     "driver_class",
+    "library",
     "names",
 ]

@@ -11,16 +11,15 @@ import os
 from typing import Any
 
 from antiphon.broadcast.delivery import Delivery
-from antiphon.broadcast.drivers.contract import Driver, Failures
-from antiphon.broadcast.drivers.library import library
-from antiphon.broadcast.drivers.retry import Retry
+from antiphon.broadcast.drivers.contract import Failures
+from antiphon.broadcast.drivers.hosted import HostedDriver, library
 from antiphon.broadcast.settings import Settings
-from antiphon.errors import AntiphonError, InvalidChannel, ServiceError
+from antiphon.errors import AntiphonError, InvalidChannel
 
 LONGEST_NAME = 2048
 
 
-class AblyDriver(Driver):
+class AblyDriver(HostedDriver):
     """Sends to Ably.
 
     Settings: ``secret`` (or ``key``): the API key, as ``appId.keyId:keySecret``; or ``token``; ``host``,
@@ -28,20 +27,13 @@ class AblyDriver(Driver):
     """
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        settings.only(
-            *("secret", "key", "token", "host", "port", "ssl", "timeout", "retries", "retry_delay"),
-        )
+        settings.only("secret", "key", "token", "host", "port", "ssl", "timeout", "retries", "retry_delay")
         self._options = _options(settings)
-        self._secrets = [self._options[key] for key in ("key", "token") if key in self._options]
-        self._retry = Retry.from_settings(settings)
-        self._client: Any = None
-
-    def open(self) -> None:
-        self._ready()
+        super().__init__(settings, [self._options[key] for key in ("key", "token") if key in self._options])
 
     def close(self) -> None:
-        client, self._client = self._client, None
+        with self._lock:
+            client, self._client = self._client, None
         if client is not None:
             client.close()
 
@@ -58,44 +50,33 @@ class AblyDriver(Driver):
         failures: dict[str, Exception] = {}
         for channel in delivery.channels:
             try:
-                self._send(self._ready(), channel, delivery)
+                self._send(channel, delivery)
             except AntiphonError as error:
                 failures[channel] = error
         return failures
 
-    def _ready(self) -> Any:
-        client = self._client
-        if client is None:
-            client = self._client = library("ably.sync", "ably").AblyRestSync(**self._options)
-        return client
+    def _make_client(self) -> Any:
+        return library("ably.sync", "ably").AblyRestSync(**self._options)
 
-    def _send(self, client: Any, channel: str, delivery: Delivery) -> None:
+    def _send(self, channel: str, delivery: Delivery) -> None:
         message = library("ably.sync.types.message", "ably").Message
         id = base64.b64encode(os.urandom(12)).decode() + ":0"
 
-        def once() -> None:
+        def publish(client: Any) -> None:
             try:
                 client.channels.get(channel).publish(message(id=id, **_content(delivery)))
-            except Exception as error:
-                raise self._translated(error) from None
+            finally:
+                # The SDK keeps each channel for ever that it was once asked for.
+                client.channels.release(channel)
 
-        try:
-            self._retry.call(once)
-        finally:
-            # The SDK keeps each channel for ever that it was once asked for.
-            client.channels.release(channel)
+        self._request(publish)
 
-    def _translated(self, error: Exception) -> ServiceError:
-        """The SDK's and its HTTP library's exceptions as ours; with an id, trying again is never wrong."""
+    def _translated(self, error: Exception) -> Exception:
+        # With its id a message may always be sent again.
         status = getattr(error, "status_code", None)
         if status is None:
-            return ServiceError(
-                self.name, None, f"it cannot be reached ({type(error).__name__})", may_retry=True
-            )
-        text = str(getattr(error, "message", error))
-        for secret in self._secrets:
-            text = text.replace(secret, "…")
-        return ServiceError(self.name, status, text[:300].strip(), may_retry=status >= 500)
+            return self._failed(None, f"it cannot be reached ({type(error).__name__})", may_retry=True)
+        return self._failed(status, str(getattr(error, "message", error)), may_retry=status >= 500)
 
 
 def _options(settings: Settings) -> dict[str, Any]:

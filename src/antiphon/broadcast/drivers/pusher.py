@@ -1,22 +1,20 @@
 """Pusher Channels, by the ``pusher`` SDK: the hosted service, and every server that speaks its HTTP API.
 
 A delivery is one request for every 100 of its channels; what waits in the background goes as batches of
-10 events. The SDK's session keeps its connections open. Its exceptions end here: their texts may hold a
-signed address.
+10 events. The SDK's session keeps its connections open.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from antiphon.broadcast.delivery import Delivery
-from antiphon.broadcast.drivers.contract import Driver, Failures
-from antiphon.broadcast.drivers.library import library
-from antiphon.broadcast.drivers.retry import Retry
+from antiphon.broadcast.drivers.contract import Failures
+from antiphon.broadcast.drivers.hosted import HostedDriver, library
 from antiphon.broadcast.settings import Settings
 from antiphon.errors import AntiphonError, InvalidBroadcast, InvalidChannel, ServiceError
 
@@ -35,7 +33,7 @@ _TO_USER = "#server-to-user-"
 _ENCRYPTED = "private-encrypted-"
 
 
-class PusherDriver(Driver):
+class PusherDriver(HostedDriver):
     """Sends to Pusher Channels.
 
     Settings: ``app_id``, ``client`` (or ``key``) and ``secret`` of the app; ``cluster``; or ``host``,
@@ -44,21 +42,19 @@ class PusherDriver(Driver):
     """
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
         settings.only(
             *("app_id", "client", "key", "secret", "cluster", "host", "port", "ssl"),
             *("encryption_master_key", "timeout", "retries", "retry_delay"),
         )
         self._options = _options(settings)
-        self._secret = self._options["secret"]
-        self._retry = Retry.from_settings(settings)
-        self._client: Any = None
-
-    def open(self) -> None:
-        self._ready()
+        super().__init__(settings, [self._options["secret"]])
 
     def close(self) -> None:
-        self._client = None
+        with self._lock:
+            self._client = None
+
+    def _make_client(self) -> Any:
+        return library("pusher", "pusher").Pusher(**self._options)
 
     def check(self, delivery: Delivery) -> None:
         for channel in delivery.channels:
@@ -105,28 +101,8 @@ class PusherDriver(Driver):
             return [error] * len(run)
         return [{}] * len(run)
 
-    def _ready(self) -> Any:
-        client = self._client
-        if client is None:
-            client = self._client = library("pusher", "pusher").Pusher(**self._options)
-        return client
-
-    def _request(self, call: Callable[[Any], object]) -> None:
-        client = self._ready()
-
-        def once() -> None:
-            try:
-                call(client)
-            except Exception as error:
-                raise self._translated(error) from None
-
-        self._retry.call(once)
-
     def _translated(self, error: Exception) -> Exception:
-        """The SDK's and its HTTP library's exceptions as ours.
-
-        They are told apart by name: which HTTP library it takes is the SDK's own affair.
-        """
+        # They are told apart by name: which HTTP library it takes is the SDK's own affair.
         match type(error).__name__:
             case "SSLError":
                 return self._failed(None, "its certificate is not accepted", may_retry=False)
@@ -148,10 +124,6 @@ class PusherDriver(Driver):
             case "JSONDecodeError":
                 return self._failed(None, "its answer is no JSON; is it a Pusher server?", may_retry=False)
         return error
-
-    def _failed(self, status: int | None, text: str, *, may_retry: bool) -> ServiceError:
-        text = text.replace(self._secret, "…")[:300].strip()
-        return ServiceError(self.name, status, text, may_retry=may_retry)
 
 
 def _options(settings: Settings) -> dict[str, Any]:
