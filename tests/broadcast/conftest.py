@@ -1,5 +1,6 @@
 """The services, and what keeps one test's configuration from another's."""
 
+import os
 import sys
 from collections.abc import Iterator
 
@@ -9,15 +10,14 @@ from tests.broadcast.services import AblyService, PusherService, Service
 
 
 @pytest.fixture(autouse=True)
-def nothing_configured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test depends on the environment it is run in, or on a module that another one wrote."""
-    import os
-
+def nothing_configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test depends on the environment it is run in, nor on a module that another one wrote."""
     for name in list(os.environ):
         if name.startswith(("ANTIPHON_", "PUSHER_", "ABLY_")):
             monkeypatch.delenv(name)
-    for name in ("config", "config.broadcast"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    yield
+    for name in ("config.broadcast", "config"):
+        sys.modules.pop(name, None)
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ class Broadcast:
         self._lanes()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} by {' and '.join(each.__name__ for each in self.drivers)}>"
+        return f"<{type(self).__name__} by {' and '.join(type(each.driver).__name__ for each in self._lanes())}>"
 
     @property
     def drivers(self) -> tuple[type[Driver], ...]:

@@ -3,13 +3,13 @@
 import importlib
 import json
 import logging
-import threading
+import sys
 from typing import Any
 
 import pytest
 
 from antiphon import Broadcast
-from antiphon.broadcast import Settings
+from antiphon.broadcast import Settings, delivery
 from antiphon.broadcast.drivers import PusherDriver
 from antiphon.errors import (
     BroadcastFailed,
@@ -97,8 +97,6 @@ def test_background_messages_are_batched(pusher: Service) -> None:
 def test_large_background_messages_go_alone(pusher: Service) -> None:
     """A message too large for a batch is sent all the same, in its turn."""
     driver = PusherDriver(Settings("pusher", pusher.settings))
-    from antiphon.broadcast import delivery
-
     run = [delivery("a", "1"), delivery("a", "2"), delivery("a", "x" * 20_000), delivery("a", "3")]
     assert list(driver.send_many(run)) == [{}] * 4
     assert [len(data) for _, _, data in pusher.sent] == [1, 1, 20_000, 1]
@@ -107,8 +105,6 @@ def test_large_background_messages_go_alone(pusher: Service) -> None:
 
 def test_a_refused_batch_is_sent_one_by_one(pusher: Service) -> None:
     """One event that the service refuses costs the others of its batch nothing."""
-    from antiphon.broadcast import delivery
-
     driver = PusherDriver(Settings("pusher", pusher.settings))
     pusher.answers = [413, 200, 413, 200]
     outcomes = driver.send_many([delivery(name, name) for name in "abc"])
@@ -282,7 +278,7 @@ def test_where_it_sends() -> None:
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """The driver can be had, and says what to install when it sends."""
-    monkeypatch.setitem(__import__("sys").modules, "pusher", None)
+    monkeypatch.setitem(sys.modules, "pusher", None)
     sender = Broadcast("pusher", {"pusher": GOOD})
     assert repr(sender) == "<Broadcast by PusherDriver>"
     with pytest.raises(BroadcastFailed) as raised:
@@ -297,8 +293,6 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_on_an_event_loop(pusher: Service) -> None:
     """`channel` on a running loop returns at once, before the service has answered."""
     sender = broadcast(pusher)
-    held = threading.Event()
-    pusher.held = held  # type: ignore[attr-defined]
     pusher.answers = [HANG]
     assert sender.channel("a", {"x": 1}) == {"x": 1}
     assert sender.statistics() == {"pusher": {"waiting": 1, "sent": 0, "failed": 0}}

@@ -15,7 +15,7 @@ class Broadcast(antiphon.broadcast.Broadcast):
     """Masonite's broadcasting: text to Pusher is wrapped, and ``ssl`` chooses plain HTTP."""
 
     def __repr__(self) -> str:
-        return f"<{' and '.join(map(_name, self.drivers))}>"
+        return f"<{' and '.join(_name(type(lane.driver)) for lane in self._lanes())}>"
 
     def driver(self, choice: Choices = None, **settings: Any) -> Self:
         """The same, by another driver, named in any case, or ``"default"``."""
