@@ -20,7 +20,7 @@ from antiphon.broadcast.fake import Fake, active
 from antiphon.broadcast.lane import Lane
 from antiphon.broadcast.pool import Changes, Pool
 from antiphon.broadcast.settings import OpenChannel
-from antiphon.errors import BroadcastFailed
+from antiphon.errors import AntiphonError, BroadcastFailed, ConfigurationError
 
 logger = logging.getLogger("antiphon.broadcast")
 
@@ -57,7 +57,9 @@ class Broadcast:
         self._lanes()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} by {' and '.join(type(each.driver).__name__ for each in self._lanes())}>"
+        return (
+            f"<{type(self).__name__} by {' and '.join(type(each.driver).__name__ for each in self._lanes())}>"
+        )
 
     @property
     def drivers(self) -> tuple[type[Driver], ...]:
@@ -118,7 +120,8 @@ class Broadcast:
             The message.
 
         Raises:
-            BroadcastFailed: It did not reach some channels.
+            BroadcastFailed: It did not reach some channels; it was sent to all others.
+            ConfigurationError: It was sent nowhere, since the driver cannot work as it is set up.
             BacklogFull: On an event loop: too much waits already.
             InvalidChannel: A driver's channels cannot have such a name.
             InvalidBroadcast: A driver cannot take the message or the event's name.
@@ -154,6 +157,7 @@ class Broadcast:
 
         Raises:
             BroadcastFailed: It did not reach some channels; it was sent to all others.
+            ConfigurationError: It was sent nowhere, since the driver cannot work as it is set up.
             InvalidChannel: A driver's channels cannot have such a name.
             InvalidBroadcast: A driver cannot take the message or the event's name.
             TypeError: JSON cannot hold the message.
@@ -289,8 +293,17 @@ class Broadcast:
 
     def _conclude(self, each: Delivery, failures: Sequence[Failure], rescue: bool) -> Report:
         if failures:
-            error = BroadcastFailed(failures)
+            error = _error(each, failures)
             if not rescue:
                 raise error
             logger.error("%s", error)
         return Report(each.channels, tuple(failures))
+
+
+def _error(each: Delivery, failures: Sequence[Failure]) -> AntiphonError:
+    """What to raise: a mistake in the program as what it is, everything else by channel."""
+    errors = {id(failure.error): failure.error for failure in failures}
+    (first, *others) = errors.values()
+    if isinstance(first, ConfigurationError) and not others and len(failures) == len(each.channels):
+        return first
+    return BroadcastFailed(failures)

@@ -47,6 +47,7 @@ class AblyDriver(HostedDriver):
                 )
 
     def send(self, delivery: Delivery) -> Failures:
+        self.open()
         failures: dict[str, Exception] = {}
         for channel in delivery.channels:
             try:

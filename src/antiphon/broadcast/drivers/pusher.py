@@ -76,6 +76,7 @@ class PusherDriver(HostedDriver):
             )
 
     def send(self, delivery: Delivery) -> Failures:
+        self.open()
         failures: dict[str, Exception] = {}
         for channels in _requests(delivery.channels):
             try:
