@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+import threading
 from typing import Any, Protocol
 
 from antiphon.broadcast.delivery import Delivery
 from antiphon.broadcast.drivers.contract import Driver, Failures
-from antiphon.broadcast.settings import Settings
+from antiphon.broadcast.settings import OpenChannel, Settings
 from antiphon.channels import check
 from antiphon.errors import ConfigurationError
 
 
 class Publisher(Protocol):
-    """What publishes on a broker from outside of an application."""
+    """What publishes on channels."""
 
-    def publish_sync(self, channel: str, data: Any, *, event: str | None = None) -> object:
+    async def publish(self, channel: str, data: Any, *, event: str | None, exclude: str | None) -> object:
         """Publish, and wait until the broker has it."""
 
-    async def publish(self, channel: str, data: Any, *, event: str | None = None) -> object:
-        """Likewise."""
+    def publish_sync(self, channel: str, data: Any, *, event: str | None, exclude: str | None) -> object:
+        """Publish from a plain function."""
+
+    def close(self) -> None:
+        """Let go of what is held open."""
 
 
 class LocalDriver(Driver):
@@ -40,51 +43,64 @@ class LocalDriver(Driver):
         self._channels = settings.channels
         self._broker = settings.text("broker") or os.environ.get("ANTIPHON_BROKER")
         self._publisher: Publisher | None = None
+        self._lock = threading.Lock()
         self.blocking = settings.channels is None
 
     def open(self) -> None:
-        if self._channels is None and self._publisher is None:
-            self._publisher = _outside(self._broker)
+        self._ready()
 
     def close(self) -> None:
-        self._publisher = None
+        with self._lock:
+            publisher, self._publisher = self._publisher, None
+        if publisher is not None:
+            publisher.close()
 
     def check(self, delivery: Delivery) -> None:
         for channel in delivery.channels:
             check(channel)
 
     def send(self, delivery: Delivery) -> Failures:
-        self.open()
+        publish = self._ready().publish_sync
         failures: dict[str, Exception] = {}
         for channel in delivery.channels:
             try:
-                if self._channels is not None:
-                    self._channels(channel).publish_nowait(
-                        delivery.message, event=delivery.event, exclude=delivery.exclude
-                    )
-                else:
-                    assert self._publisher is not None
-                    self._publisher.publish_sync(channel, delivery.message, event=delivery.event)
+                publish(channel, delivery.message, event=delivery.event, exclude=delivery.exclude)
             except Exception as error:
                 failures[channel] = error
         return failures
 
     async def publish(self, delivery: Delivery) -> Failures:
-        self.open()
+        publish = self._ready().publish
         failures: dict[str, Exception] = {}
         for channel in delivery.channels:
             try:
-                await self._publish(channel, delivery)
+                await publish(channel, delivery.message, event=delivery.event, exclude=delivery.exclude)
             except Exception as error:
                 failures[channel] = error
         return failures
 
-    def _publish(self, channel: str, delivery: Delivery) -> Awaitable[object]:
-        if self._channels is not None:
-            publish: Callable[..., Awaitable[object]] = self._channels(channel).publish
-            return publish(delivery.message, event=delivery.event, exclude=delivery.exclude)
-        assert self._publisher is not None
-        return self._publisher.publish(channel, delivery.message, event=delivery.event)
+    def _ready(self) -> Publisher:
+        with self._lock:
+            if self._publisher is None:
+                inside = self._channels
+                self._publisher = _outside(self._broker) if inside is None else _Application(inside)
+            return self._publisher
+
+
+class _Application:
+    """Publishes on the channels of the application around."""
+
+    def __init__(self, channels: OpenChannel) -> None:
+        self._channels = channels
+
+    async def publish(self, channel: str, data: Any, *, event: str | None, exclude: str | None) -> object:
+        return await self._channels(channel).publish(data, event=event, exclude=exclude)
+
+    def publish_sync(self, channel: str, data: Any, *, event: str | None, exclude: str | None) -> object:
+        return self._channels(channel).publish_nowait(data, event=event, exclude=exclude)
+
+    def close(self) -> None:
+        """The application's channels end with the application."""
 
 
 def _outside(broker: str | None) -> Publisher:
@@ -93,7 +109,7 @@ def _outside(broker: str | None) -> Publisher:
     Raises:
         ConfigurationError: There is no such broker.
     """
-    if not broker or broker.startswith("memory"):
+    if not broker or broker.startswith("memory:"):
         raise ConfigurationError(
             "the local driver has no application here to publish to. Inside an application take its own, "
             "app.broadcast. From another program the channels are reached through a broker that both use: "
