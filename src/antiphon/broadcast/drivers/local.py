@@ -96,8 +96,8 @@ class _Application:
     async def publish(self, channel: str, data: Any, *, event: str | None, exclude: str | None) -> object:
         return await self._channels(channel).publish(data, event=event, exclude=exclude)
 
-    def publish_sync(self, channel: str, data: Any, *, event: str | None, exclude: str | None) -> object:
-        return self._channels(channel).publish_nowait(data, event=event, exclude=exclude)
+    def publish_sync(self, channel: str, data: Any, *, event: str | None, exclude: str | None) -> None:
+        self._channels(channel).publish_nowait(data, event=event, exclude=exclude)
 
     def close(self) -> None:
         """The application's channels end with the application."""
