@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from antiphon.broadcast import Credentials, Member
+from antiphon.broadcast.auth import channel_data
 from antiphon.errors import ConfigurationError
 
 KEY, SECRET = "278d425bdf160c739803", "7ad3773142a6692b25b8"
@@ -55,12 +56,12 @@ def test_answers_are_the_sdks(sdk: Any, channel: str) -> None:
 
 
 def test_members(sdk: Any) -> None:
-    """A member's id is text, its info whatever JSON holds; private channels are not told who enters."""
+    """Who a member is is text, its info whatever JSON holds; private channels are not told who enters."""
     member = Member(10, {"name": "Ädä"})
     answer = credentials.answer("1.2", "presence-a", member)
     assert json.loads(answer["channel_data"]) == {"user_id": "10", "user_info": {"name": "Ädä"}}
     assert answer["auth"] == credentials.sign("1.2", "presence-a", answer["channel_data"])
-    assert json.loads(Member("x").channel_data()) == {"user_id": "x"}
+    assert json.loads(channel_data(Member("x"))) == {"user_id": "x"}
     assert credentials.answer("1.2", "private-a", member).keys() == {"auth"}
 
 

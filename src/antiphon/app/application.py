@@ -14,14 +14,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypedDict, TypeVar, Unpack
 
-from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 from starlette.types import Lifespan
 
 from antiphon.app.binding import Provider, Providers, Session
 from antiphon.app.binding import Scope as Lifetime
-from antiphon.app.broadcasting import Broadcasting, ChannelAuth
+from antiphon.app.broadcasting import Broadcasting, Broadcasts
 from antiphon.app.endpoint import Endpoint, leave
 from antiphon.app.events import EventEndpoint
 from antiphon.app.http import route
@@ -29,7 +28,6 @@ from antiphon.app.routes import endpoint_route, not_found
 from antiphon.app.security import OriginCheck, Origins
 from antiphon.app.services import Services
 from antiphon.app.view import EndpointOptions, options_of, websocket
-from antiphon.broadcast import Broadcast, Credentials
 from antiphon.brokers import MemoryBroker
 from antiphon.channels import Broker, Channel, Hub, check
 from antiphon.connection import Terms
@@ -54,7 +52,7 @@ class StarletteOptions(TypedDict, total=False):
     max_body_size: int | None
 
 
-class Antiphon(Starlette):
+class Antiphon(Broadcasts):
     """A real-time application: an ASGI application that any ASGI server can run.
 
     Args:
@@ -232,34 +230,6 @@ class Antiphon(Starlette):
         """
         return Channel(self.services.hub, check(name))
 
-    @property
-    def broadcast(self) -> Broadcast:
-        """The facade that handlers are given; set one of your own to configure it in the program."""
-        return self._broadcasting.facade
-
-    @broadcast.setter
-    def broadcast(self, facade: Broadcast) -> None:
-        self._broadcasting.facade = facade
-
-    def channel_auth(
-        self, path: str = "/broadcasting/auth", credentials: Credentials | None = None
-    ) -> ChannelAuth:
-        """Answer clients that ask whether they may subscribe to a private or presence channel.
-
-        Args:
-            path: Where pusher-js and Laravel Echo ask.
-            credentials: What answers are signed with; None: those of the driver ``pusher``.
-
-        Returns:
-            What the rules are registered with; without one that allows it, nobody may.
-
-        Raises:
-            ConfigurationError: There are no credentials.
-        """
-        auth = ChannelAuth(path, credentials or self.broadcast.credentials(), self.services)
-        self.add(auth.route)
-        return auth
-
     # --- Running -------------------------------------------------------------------------------------
 
     def observe(self, observer: Observer) -> Observer:
@@ -309,13 +279,19 @@ class Antiphon(Starlette):
         for endpoint in self.endpoints.values():
             await endpoint.settle(max(0.0, deadline - loop.time()))
 
+    def _time_left(self) -> float:
+        """Seconds that are left for stopping; all of them before it has begun."""
+        deadline = self._deadline
+        left = None if deadline is None else deadline - asyncio.get_running_loop().time()
+        return self.timeouts.drain if left is None else max(0.0, left)
+
     @asynccontextmanager
     async def _run_lifespan(self, app: Any) -> AsyncIterator[Mapping[str, Any]]:
         await self.services.hub.start()
         self._deadline = None
         try:
             async with AsyncExitStack() as stack:
-                await stack.enter_async_context(self._broadcasting.running(self._patience))
+                await stack.enter_async_context(self._broadcasting.running(self._time_left))
                 state = await stack.enter_async_context(self._lifespan(self)) if self._lifespan else None
                 # Handlers and what was made for them end before what they may use.
                 stack.push_async_callback(self.services.session.close)
@@ -323,12 +299,6 @@ class Antiphon(Starlette):
                 yield state or {}
         finally:
             await self.services.hub.stop()
-
-    def _patience(self) -> float:
-        """Seconds that are left of the time for stopping."""
-        if self._deadline is None:
-            return self.timeouts.drain
-        return max(0.0, self._deadline - asyncio.get_running_loop().time())
 
     def _observe(self, signal: Signal) -> None:
         for observer in self._observers:

@@ -26,17 +26,18 @@ class Member:
     """Who enters a presence channel, as its other members see it.
 
     Attributes:
-        id: Who it is; two connections with one id are one member.
+        user: Who: the same for all connections of one person.
         info: What else the others may know.
     """
 
-    id: str | int
+    user: str | int
     info: Any = None
 
-    def channel_data(self) -> str:
-        """The text that is signed, and that the client hands on as it is."""
-        data = {"user_id": str(self.id)}
-        return encode_json(data if self.info is None else {**data, "user_info": self.info})
+
+def channel_data(member: Member) -> str:
+    """A member as the text that is signed, and that the client hands on as it is."""
+    data = {"user_id": str(member.user)}
+    return encode_json(data if member.info is None else {**data, "user_info": member.info})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Credentials:
         Raises:
             ConfigurationError: The channel is encrypted and there is no master key.
         """
-        data = member.channel_data() if member is not None and channel.startswith(PRESENCE) else None
+        data = channel_data(member) if member is not None and channel.startswith(PRESENCE) else None
         answer = {"auth": self.sign(socket_id, channel, data)}
         if data is not None:
             answer["channel_data"] = data
