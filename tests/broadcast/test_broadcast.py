@@ -152,8 +152,8 @@ def test_unknown_name() -> None:
     """An unknown name is answered with those there are."""
     with pytest.raises(DriverNotFound, match="'nope'; there are ably, local, log, null, pusher"):
         Broadcast("log").driver("nope")
-    with pytest.raises(DriverNotFound):
-        Broadcast("nope")
+    with pytest.raises(DriverNotFound, match="'uk'; there are ably, eu, local"):
+        Broadcast("uk", {"eu": {"driver": "null"}})
 
 
 @pytest.mark.parametrize("choice", [5, object(), dict, NullDriver(Settings("null")), [], [5]])

@@ -84,7 +84,8 @@ class Broadcast:
 
         Args:
             choice: The driver, by name or class, or several; None: the configured one.
-            **settings: Settings of it that shall be other than configured.
+            **settings: Settings of it that shall be other than configured. With each set of them it is
+                a driver of its own, kept until ``close``.
 
         Raises:
             DriverNotFound: No driver has that name.

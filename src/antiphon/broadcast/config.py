@@ -18,7 +18,7 @@ from typing import Any
 
 from antiphon.broadcast.drivers import Driver, driver_class, names
 from antiphon.broadcast.settings import PREFIX
-from antiphon.errors import ConfigurationError, UnacceptableDriverType
+from antiphon.errors import ConfigurationError, DriverNotFound, UnacceptableDriverType
 
 MODULE = "config.broadcast"
 DEFAULT = "local"
@@ -52,8 +52,7 @@ class Config:
         """
         if not isinstance(choice, str):
             return self._of_class(driver_class(choice))
-        # Masonite looked up capitalized names, so that 'Ably' and 'ably' were the same.
-        key = choice if choice in self.drivers else choice.lower()
+        key = self._key(choice)
         values = self.drivers.get(key)
         cls = driver_class((values or {}).get("driver", key))
         if values is None and cls.needs_settings:
@@ -62,6 +61,14 @@ class Config:
                 f"environment as {PREFIX}{_in_environment(key)}_…"
             )
         return key, cls, values or {}
+
+    def _key(self, choice: str) -> str:
+        # Masonite looked up capitalized names, so that 'Ably' and 'ably' were the same.
+        for key in (choice, choice.lower()):
+            if key in self.drivers or key in names():
+                return key
+        there_are = ", ".join(sorted({*names(), *self.drivers}))
+        raise DriverNotFound(f"there is no broadcast driver {choice!r}; there are {there_are}")
 
     def _of_class(self, cls: type[Driver]) -> tuple[str, type[Driver], Mapping[str, Any]]:
         """A driver chosen by its class has the settings of the key that stands for it, if there is one."""

@@ -1,6 +1,7 @@
 """The drivers `local`, `log` and `null`, and those that other packages bring."""
 
 import logging
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -62,16 +63,18 @@ def test_null(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.fixture
-def brings(monkeypatch: pytest.MonkeyPatch) -> Any:
+def brings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Install a package that brings a driver, as far as the interpreter can tell."""
 
     def install(value: str) -> None:
+        registry._theirs.cache_clear()
         entry = EntryPoint("carrier-pigeon", value, registry.GROUP)
         monkeypatch.setattr(
             registry, "entry_points", lambda group: [entry] if group == registry.GROUP else []
         )
 
-    return install
+    yield install
+    registry._theirs.cache_clear()
 
 
 def test_entry_point(brings: Any) -> None:

@@ -9,6 +9,7 @@ A package brings one with an entry point of the group ``antiphon.drivers``, whos
 from __future__ import annotations
 
 import inspect
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -67,5 +68,7 @@ def driver_class(choice: Any) -> type[Driver]:
     return found
 
 
+@cache
 def _theirs() -> dict[str, EntryPoint]:
+    # Looking through all installed packages takes milliseconds, and the answer stays the same.
     return {each.name: each for each in entry_points(group=GROUP)}
