@@ -4,11 +4,11 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
-from antiphon import Antiphon, Broadcast, Timeouts, WebSocket
+from antiphon import Antiphon, Broadcast, Depends, Timeouts, WebSocket
 from antiphon.broadcast import Delivery, Settings
 from antiphon.broadcast.drivers import Driver, Failures, NullDriver
 from antiphon.errors import BroadcastFailed, ConfigurationError
@@ -123,6 +123,27 @@ async def test_a_class_of_ones_own(app: Antiphon) -> None:
     """A handler that asks for a class derived from Broadcast gets the same drivers in that class."""
     async with TestClient(app) as client:
         assert (await client.post("/special")).text == "Special"
+
+
+async def test_dependencies() -> None:
+    """A dependency may ask for it as a handler may; so may one that is made once for the application."""
+    app = Antiphon()
+
+    class Clerk:
+        def __init__(self, broadcast: Broadcast) -> None:
+            self.broadcast = broadcast
+
+    async def teller(broadcast: Broadcast) -> Any:
+        return broadcast.driver("null")
+
+    app.provide(Clerk, Clerk, scope="app")
+
+    @app.get("/")
+    async def index(clerk: Clerk, teller: Annotated[Any, Depends(teller)]) -> Any:
+        return [repr(clerk.broadcast), repr(teller)]
+
+    async with TestClient(app) as client:
+        assert (await client.get("/")).json() == ["<Broadcast by LocalDriver>", "<Broadcast by NullDriver>"]
 
 
 async def test_provided_by_the_user() -> None:

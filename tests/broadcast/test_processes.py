@@ -32,6 +32,26 @@ def assert_quiet(done: subprocess.CompletedProcess[str]) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_no_sdk_is_imported() -> None:
+    """Importing Antiphon imports no service's package, and neither does making a facade."""
+    program = """
+import sys
+from antiphon import Broadcast
+drivers = {"pusher": {"app_id": "1", "key": "k", "secret": "s"}, "ably": {"secret": "a.b:c"}}
+Broadcast(["pusher", "ably"], drivers)
+print(sorted({"pusher", "ably", "requests", "httpx", "msgpack"} & sys.modules.keys()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        cwd=REPOSITORY,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
 def test_a_script(pusher: Service) -> None:
     """A script sends and ends."""
     assert_quiet(run("broadcast.channel('a', 1)", pusher))

@@ -31,12 +31,6 @@ class AblyDriver(HostedDriver):
         self._options = _options(settings)
         super().__init__(settings, [self._options[key] for key in ("key", "token") if key in self._options])
 
-    def close(self) -> None:
-        with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
-
     def check(self, delivery: Delivery) -> None:
         for channel in delivery.channels:
             # https://ably.com/docs/channels#names
@@ -56,8 +50,11 @@ class AblyDriver(HostedDriver):
                 failures[channel] = error
         return failures
 
-    def _make_client(self) -> Any:
+    def make_client(self) -> Any:
         return library("ably.sync", "ably").AblyRestSync(**self._options)
+
+    def close_client(self, client: Any) -> None:
+        client.close()
 
     def _send(self, channel: str, delivery: Delivery) -> None:
         message = library("ably.sync.types.message", "ably").Message
@@ -70,14 +67,14 @@ class AblyDriver(HostedDriver):
                 # The SDK keeps each channel for ever that it was once asked for.
                 client.channels.release(channel)
 
-        self._request(publish)
+        self.request(publish)
 
-    def _translated(self, error: Exception) -> Exception:
+    def translated(self, error: Exception) -> Exception:
         # With its id a message may always be sent again.
         status = getattr(error, "status_code", None)
         if status is None:
-            return self._failed(None, f"it cannot be reached ({type(error).__name__})", may_retry=True)
-        return self._failed(status, str(getattr(error, "message", error)), may_retry=status >= 500)
+            return self.failed(None, f"it cannot be reached ({type(error).__name__})", may_retry=True)
+        return self.failed(status, str(getattr(error, "message", error)), may_retry=status >= 500)
 
 
 def _options(settings: Settings) -> dict[str, Any]:

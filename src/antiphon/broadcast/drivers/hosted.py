@@ -30,26 +30,31 @@ class HostedDriver(Driver):
         self._client: Any = None
         self._lock = threading.Lock()
 
-    def open(self) -> None:
-        self._ready()
-
     @abstractmethod
-    def _make_client(self) -> Any:
+    def make_client(self) -> Any:
         """Make the SDK's client."""
 
     @abstractmethod
-    def _translated(self, error: Exception) -> Exception:
-        """The SDK's and its HTTP library's exceptions as ours."""
+    def translated(self, error: Exception) -> Exception:
+        """The SDK's and its HTTP library's exceptions as ours; see ``failed``."""
 
-    def _ready(self) -> Any:
-        """The SDK's client: one for all threads, so that its connections are kept."""
+    def close_client(self, client: Any) -> None:
+        """Let go of the SDK's client."""
+
+    def open(self) -> None:
+        self._ready()
+
+    def close(self) -> None:
         with self._lock:
-            if self._client is None:
-                self._client = self._make_client()
-            return self._client
+            client, self._client = self._client, None
+        if client is not None:
+            self.close_client(client)
 
-    def _request(self, call: Callable[[Any], object]) -> None:
+    def request(self, call: Callable[[Any], object]) -> None:
         """Make a request, as often as is right.
+
+        Args:
+            call: Makes it, with the SDK's client.
 
         Raises:
             ServiceError: It did not succeed.
@@ -61,14 +66,22 @@ class HostedDriver(Driver):
                 call(client)
             except Exception as error:
                 # Its text, and that of what caused it, may hold a signed address: it ends here.
-                raise self._translated(error) from None
+                raise self.translated(error) from None
 
         self._retry.call(once)
 
-    def _failed(self, status: int | None, text: str, *, may_retry: bool) -> ServiceError:
+    def failed(self, status: int | None, text: str, *, may_retry: bool) -> ServiceError:
+        """The error of a request, without secrets and not too long."""
         for secret in self._secrets:
             text = text.replace(secret, "…")
         return ServiceError(self.name, status, text[:300].strip(), may_retry=may_retry)
+
+    def _ready(self) -> Any:
+        """The SDK's client: one for all threads, so that its connections are kept."""
+        with self._lock:
+            if self._client is None:
+                self._client = self.make_client()
+            return self._client
 
 
 def library(module: str, package: str) -> ModuleType:

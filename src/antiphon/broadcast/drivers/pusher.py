@@ -49,11 +49,7 @@ class PusherDriver(HostedDriver):
         self._options = _options(settings)
         super().__init__(settings, [self._options["secret"]])
 
-    def close(self) -> None:
-        with self._lock:
-            self._client = None
-
-    def _make_client(self) -> Any:
+    def make_client(self) -> Any:
         return library("pusher", "pusher").Pusher(**self._options)
 
     def check(self, delivery: Delivery) -> None:
@@ -80,7 +76,7 @@ class PusherDriver(HostedDriver):
         failures: dict[str, Exception] = {}
         for channels in _requests(delivery.channels):
             try:
-                self._request(partial(_trigger, channels, delivery))
+                self.request(partial(_trigger, channels, delivery))
             except AntiphonError as error:
                 failures.update(dict.fromkeys(channels, error))
         return failures
@@ -94,7 +90,7 @@ class PusherDriver(HostedDriver):
     def _send_batch(self, run: Sequence[Delivery]) -> Sequence[Failures | Exception]:
         try:
             # The SDK encrypts the events that it is given in place: each attempt needs its own.
-            self._request(lambda client: client.trigger_batch(_events(run)))
+            self.request(lambda client: client.trigger_batch(_events(run)))
         except ServiceError as error:
             if error.status is not None and error.status < 500:
                 # It may be one event that is refused; the others shall not suffer for it.
@@ -102,28 +98,28 @@ class PusherDriver(HostedDriver):
             return [error] * len(run)
         return [{}] * len(run)
 
-    def _translated(self, error: Exception) -> Exception:
+    def translated(self, error: Exception) -> Exception:
         # They are told apart by name: which HTTP library it takes is the SDK's own affair.
         match type(error).__name__:
             case "SSLError":
-                return self._failed(None, "its certificate is not accepted", may_retry=False)
+                return self.failed(None, "its certificate is not accepted", may_retry=False)
             case "ReadTimeout" | "Timeout":
                 problem = "no answer in time; it may have taken the message"
-                return self._failed(None, problem, may_retry=False)
+                return self.failed(None, problem, may_retry=False)
             case "ConnectionError" | "ConnectTimeout" | "ProxyError" | "ChunkedEncodingError":
-                return self._failed(None, "it cannot be reached", may_retry=True)
+                return self.failed(None, "it cannot be reached", may_retry=True)
             case "PusherBadRequest":
-                return self._failed(400, str(error), may_retry=False)
+                return self.failed(400, str(error), may_retry=False)
             case "PusherBadAuth":
-                return self._failed(401, str(error), may_retry=False)
+                return self.failed(401, str(error), may_retry=False)
             case "PusherForbidden":
-                return self._failed(403, str(error), may_retry=False)
+                return self.failed(403, str(error), may_retry=False)
             case "PusherBadStatus":
                 # All that the SDK tells is the text "500: Internal error".
                 status, _, text = str(error).partition(": ")
-                return self._failed(int(status), text, may_retry=status >= "500")
+                return self.failed(int(status), text, may_retry=status >= "500")
             case "JSONDecodeError":
-                return self._failed(None, "its answer is no JSON; is it a Pusher server?", may_retry=False)
+                return self.failed(None, "its answer is no JSON; is it a Pusher server?", may_retry=False)
         return error
 
 
