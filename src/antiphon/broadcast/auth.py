@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from antiphon.broadcast.config import Config
+from antiphon.broadcast.drivers.pusher import check_master_key
 from antiphon.broadcast.settings import Settings
 from antiphon.codec import encode_json
 from antiphon.errors import ConfigurationError
@@ -62,6 +63,7 @@ class Credentials:
             ConfigurationError: One is missing.
         """
         settings = Settings(driver, config.drivers.get(driver, {}))
+        check_master_key(settings)
         master = settings.text("encryption_master_key")
         return cls(settings.required("client", "key"), settings.required("secret"), master)
 

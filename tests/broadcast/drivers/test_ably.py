@@ -91,10 +91,11 @@ def test_a_retry_does_not_publish_twice(ably: Service) -> None:
 
 def test_no_answer_in_time(ably: Service) -> None:
     """With its id a message may be sent again even where it may have been taken."""
-    ably.answers = [HANG, 200]
-    broadcast(ably, timeout=0.3).channel("a", 1)
-    first, second = ably.requests
-    assert first.body["id"] == second.body["id"]
+    ably.answers = [HANG]
+    broadcast(ably, timeout=0.5, retries=20).channel("a", 1)
+    # On a busy machine more than one may be late.
+    assert len(ably.requests) >= 2
+    assert len({each.body["id"] for each in ably.requests}) == 1
     assert list(ably.sent) == [("a", "base-event", 1)]
 
 

@@ -113,6 +113,23 @@ def test_a_refused_batch_is_sent_one_by_one(pusher: Service) -> None:
     assert outcomes[1].keys() == {"b"}  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("status", [401, 403, 429])
+def test_a_batch_from_somebody_who_may_not(pusher: Service, status: int) -> None:
+    """What is not about an event but about whoever sends it is not asked again for each event."""
+    driver = PusherDriver(Settings("pusher", pusher.settings))
+    pusher.answers = [status]
+    outcomes = driver.send_many([delivery(name, name) for name in "abc"])
+    assert [str(each) for each in outcomes] == [f"pusher: {status} no"] * 3
+    assert len(pusher.requests) == 1
+
+
+def test_an_encrypted_channel_without_a_key(pusher: Service) -> None:
+    """It is refused before anything is sent."""
+    with pytest.raises(ConfigurationError, match="encryption_master_key"):
+        broadcast(pusher).channel(["a", "private-encrypted-a"], 1)
+    assert pusher.requests == []
+
+
 def test_excluding_a_socket(pusher: Service) -> None:
     """A socket of Pusher's is excluded; the id of another kind of connection means nobody there."""
     sender = broadcast(pusher)
@@ -250,6 +267,8 @@ async def test_bad_messages(pusher: Service, message: Any, event: str, says: str
         ({**GOOD, "port": "http"}, r"\['port'\].* number"),
         ({**GOOD, "port": 70000}, r"\['port'\].* 65535"),
         ({**GOOD, "timeout": 0}, r"\['timeout'\].* at least"),
+        ({**GOOD, "encryption_master_key": "c2hvcnQ="}, r"\['encryption_master_key'\].* 32 random bytes"),
+        ({**GOOD, "encryption_master_key": "ä"}, r"\['encryption_master_key'\].* 32 random bytes"),
         ({**GOOD, "clutser": "eu"}, r"\['clutser'\].* no such setting; there are app_id"),
     ],
 )

@@ -14,7 +14,7 @@ from antiphon.broadcast.delivery import Delivery
 from antiphon.broadcast.drivers.contract import Failures
 from antiphon.broadcast.drivers.hosted import HostedDriver, library
 from antiphon.broadcast.settings import Settings
-from antiphon.errors import AntiphonError, InvalidChannel
+from antiphon.errors import InvalidChannel
 
 LONGEST_NAME = 2048
 
@@ -46,7 +46,7 @@ class AblyDriver(HostedDriver):
         for channel in delivery.channels:
             try:
                 self._send(channel, delivery)
-            except AntiphonError as error:
+            except Exception as error:
                 failures[channel] = error
         return failures
 

@@ -6,6 +6,7 @@ A delivery is one request for every 100 of its channels; what waits in the backg
 
 from __future__ import annotations
 
+import base64
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +17,7 @@ from antiphon.broadcast.delivery import Delivery
 from antiphon.broadcast.drivers.contract import Failures
 from antiphon.broadcast.drivers.hosted import HostedDriver, library
 from antiphon.broadcast.settings import Settings
-from antiphon.errors import AntiphonError, InvalidBroadcast, InvalidChannel, ServiceError
+from antiphon.errors import ConfigurationError, InvalidBroadcast, InvalidChannel, ServiceError
 
 #: https://pusher.com/docs/channels/library_auth_reference/rest-api/
 CHANNELS_IN_REQUEST = 100
@@ -29,6 +30,8 @@ LARGEST_IN_BATCH = 10_240
 #: https://pusher.com/docs/channels/using_channels/channels/#channel-naming-conventions
 CHANNEL = re.compile(r"[-a-zA-Z0-9_=@,.;]{1,200}")
 SOCKET_ID = re.compile(r"[0-9]{1,20}\.[0-9]{1,20}")
+#: Statuses that say what is wrong with a message, not with whoever sends it.
+_ABOUT_AN_EVENT = (400, 413)
 _TO_USER = "#server-to-user-"
 _ENCRYPTED = "private-encrypted-"
 
@@ -54,6 +57,8 @@ class PusherDriver(HostedDriver):
 
     def check(self, delivery: Delivery) -> None:
         for channel in delivery.channels:
+            if channel.startswith(_ENCRYPTED) and "encryption_master_key_base64" not in self._options:
+                raise ConfigurationError(f"{channel[:40]!r} needs encryption_master_key, 32 bytes in base64")
             if len(channel) > LONGEST_NAME or not CHANNEL.fullmatch(channel.removeprefix(_TO_USER)):
                 raise InvalidChannel(
                     f"a channel of Pusher has a name of at most {LONGEST_NAME} letters, digits and "
@@ -77,7 +82,7 @@ class PusherDriver(HostedDriver):
         for channels in _requests(delivery.channels):
             try:
                 self.request(partial(_trigger, channels, delivery))
-            except AntiphonError as error:
+            except Exception as error:
                 failures.update(dict.fromkeys(channels, error))
         return failures
 
@@ -91,11 +96,11 @@ class PusherDriver(HostedDriver):
         try:
             # The SDK encrypts the events that it is given in place: each attempt needs its own.
             self.request(lambda client: client.trigger_batch(_events(run)))
-        except ServiceError as error:
-            if error.status is not None and error.status < 500:
-                # It may be one event that is refused; the others shall not suffer for it.
-                return [self.attempt(each) for each in run]
-            return [error] * len(run)
+        except Exception as error:
+            if isinstance(error, ServiceError) and error.status not in _ABOUT_AN_EVENT:
+                return [error] * len(run)
+            # It may be about one event; the others shall not suffer for it.
+            return [self.attempt(each) for each in run]
         return [{}] * len(run)
 
     def translated(self, error: Exception) -> Exception:
@@ -117,7 +122,7 @@ class PusherDriver(HostedDriver):
             case "PusherBadStatus":
                 # All that the SDK tells is the text "500: Internal error".
                 status, _, text = str(error).partition(": ")
-                return self.failed(int(status), text, may_retry=status >= "500")
+                return self.failed(int(status), text, may_retry=int(status) >= 500)
             case "JSONDecodeError":
                 return self.failed(None, "its answer is no JSON; is it a Pusher server?", may_retry=False)
         return error
@@ -143,7 +148,22 @@ def _options(settings: Settings) -> dict[str, Any]:
         "port": settings.port(),
         "encryption_master_key_base64": settings.text("encryption_master_key"),
     }
+    check_master_key(settings)
     return {name: value for name, value in options.items() if value is not None}
+
+
+def check_master_key(settings: Settings) -> None:
+    """Refuse a setting ``encryption_master_key`` that no channel can be encrypted with.
+
+    Raises:
+        ConfigurationError: It is not 32 bytes in base64.
+    """
+    try:
+        length = len(base64.b64decode(settings.text("encryption_master_key") or "", validate=True))
+    except ValueError:
+        length = -1
+    if length not in (0, 32):
+        raise settings.error("encryption_master_key", "is 32 random bytes in base64")
 
 
 def _requests(channels: Sequence[str]) -> Iterator[list[str]]:
