@@ -14,9 +14,9 @@ broadcast = Broadcast("pusher", {"pusher": SETTINGS})
 """
 
 
-def run(program: str, service: Service, **settings: object) -> subprocess.CompletedProcess[str]:
-    """Run a program with a facade that reaches a service."""
-    source = BEGIN.replace("SETTINGS", repr({**service.settings, **settings})) + program
+def run(program: str, service: Service, before: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a program with a facade that reaches a service, and something before Antiphon is imported."""
+    source = before + BEGIN.replace("SETTINGS", repr(service.settings)) + program
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", source],
         capture_output=True,
@@ -77,8 +77,12 @@ def test_while_the_interpreter_ends(pusher: Service) -> None:
 atexit.register(broadcast.later, "a", "later")
 atexit.register(broadcast.channel, "a", "now")
 """
-    assert_quiet(run(program, pusher))
-    assert sorted(data for _, _, data in pusher.sent) == ["later", "now"]
+    before = """
+import atexit
+atexit.register(lambda: broadcast.later("a", "last of all"))
+"""
+    assert_quiet(run(program, pusher, before))
+    assert sorted(data for _, _, data in pusher.sent) == ["last of all", "later", "now"]
 
 
 def test_an_end_that_does_not_wait_for_ever(pusher: Service) -> None:

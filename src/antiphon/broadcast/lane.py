@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from typing import ClassVar
 
 from antiphon.broadcast.delivery import Delivery, Failure
 from antiphon.broadcast.drivers import Driver, Failures
@@ -34,7 +35,13 @@ class Lane:
     Args:
         driver: The driver.
         backlog: Bytes that may wait for it.
+
+    Attributes:
+        driver: Likewise.
+        ended: Whether the interpreter has waited for what is sent in the background, and will not again.
     """
+
+    ended: ClassVar[bool] = False
 
     def __init__(self, driver: Driver, backlog: int = BACKLOG) -> None:
         self.driver = driver
@@ -77,7 +84,7 @@ class Lane:
         Raises:
             BacklogFull: Too much waits already.
         """
-        if not self.driver.blocking:
+        if not self.driver.blocking or Lane.ended:
             self._conclude([delivery], [self.driver.attempt(delivery)])
             return
         with self._changed:

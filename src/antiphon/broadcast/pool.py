@@ -130,6 +130,7 @@ def _forget_all() -> None:
 
 
 def _close_all() -> None:
+    Lane.ended = True
     for pool in list(_pools):
         pool.close(LAST)
 
