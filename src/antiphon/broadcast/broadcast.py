@@ -167,6 +167,8 @@ class Broadcast:
         if each is None:
             return Report(())
         lanes = self._checked(each, names)
+        if len(lanes) == 1:
+            return self._conclude(each, await lanes[0].publish(each), rescue)
         results = await asyncio.gather(*(lane.publish(each) for lane in lanes))
         return self._conclude(each, [failure for result in results for failure in result], rescue)
 
