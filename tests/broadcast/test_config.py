@@ -71,6 +71,13 @@ def test_order(write: Write) -> None:
     assert config.drivers["pusher"] == {"client": "3", "secret": "2", "cluster": "1"}
 
 
+def test_none() -> None:
+    """None, as os.getenv returns it, is no setting: the next source is asked."""
+    environment = {"ANTIPHON_BROADCAST_PUSHER_APP_ID": "3"}
+    config = load("pusher", {"pusher": {"app_id": None, "cluster": None}}, None, environment)
+    assert config.drivers == {"pusher": {"app_id": "3"}}
+
+
 def test_names_with_dashes() -> None:
     """A key's dash is an underscore in the environment; of two keys that fit it is the longer one's."""
     drivers = {"my": {}, "my-own": {"driver": NullDriver}}

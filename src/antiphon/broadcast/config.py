@@ -98,16 +98,12 @@ def load(
     """
     environment = os.environ if environment is None else environment
     stated = {} if module is None else _of_module(module)
-    merged: dict[str, dict[str, Any]] = {}
-    for source in (stated.get("DRIVERS", {}), drivers or {}):
+    lower, upper = _stated(stated.get("DRIVERS", {})), _stated(drivers or {})
+    merged: dict[str, dict[str, Any]] = {key: {} for key in (*lower, *upper)}
+    between = _of_environment(environment, merged)
+    for source in (lower, between, upper):
         for key, values in source.items():
-            if not isinstance(values, Mapping):
-                raise ConfigurationError(f"DRIVERS[{key!r}] is a dictionary of settings")
             merged.setdefault(key, {}).update(values)
-    for key, name, value in _of_environment(environment, merged):
-        # Above the module, below the argument.
-        if name not in (drivers or {}).get(key, {}):
-            merged.setdefault(key, {})[name] = value
     chosen = driver or environment.get(f"{PREFIX}DRIVER") or stated.get("DRIVER") or DEFAULT
     return Config(choices(chosen), merged)
 
@@ -146,10 +142,20 @@ def _of_module(name: str) -> Mapping[str, Any]:
     return stated
 
 
-def _of_environment(environment: Mapping[str, str], known: Iterable[str]) -> list[tuple[str, str, str]]:
-    """What the environment sets: driver, setting, value."""
+def _stated(drivers: Drivers) -> dict[str, dict[str, Any]]:
+    """The settings that say something: None, as ``os.getenv`` returns it, leaves it to the next source."""
+    found = {}
+    for key, values in drivers.items():
+        if not isinstance(values, Mapping):
+            raise ConfigurationError(f"DRIVERS[{key!r}] is a dictionary of settings")
+        found[key] = {name: value for name, value in values.items() if value is not None}
+    return found
+
+
+def _of_environment(environment: Mapping[str, str], known: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The settings in the environment."""
     keys = {_in_environment(key): key for key in (*names(), *known)}
-    found = []
+    found: dict[str, dict[str, str]] = {}
     for variable, value in environment.items():
         rest = variable.removeprefix(PREFIX)
         if rest == variable or rest == "DRIVER" or not value:
@@ -160,7 +166,7 @@ def _of_environment(environment: Mapping[str, str], known: Iterable[str]) -> lis
                 f"{variable} is the setting of no driver; there are {', '.join(sorted(set(keys.values())))}"
             )
         prefix = max(fitting, key=len)
-        found.append((keys[prefix], rest[len(prefix) + 1 :].lower(), value))
+        found.setdefault(keys[prefix], {})[rest[len(prefix) + 1 :].lower()] = value
     return found
 
 
