@@ -92,17 +92,23 @@ def test_failures_are_logged(gate: Gate, caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_a_driver_that_breaks_its_promise(gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
-    """A driver that raises where it must not costs its own messages, not the thread."""
+    """A driver that raises or returns what it must not costs its own messages, not the thread."""
 
     class Broken(Gate):
         def send_many(self, deliveries: Sequence[Delivery]) -> Sequence[Failures | Exception]:
-            raise OSError("broken")
+            if deliveries[0].message == 0:
+                raise OSError("broken")
+            return []
 
     lane = Lane(Broken())
     for number in range(2):
         lane.later(delivery("a", number))
         assert lane.drain(soon()) == 0
-    assert caplog.messages == ["not sent: a by gate (OSError: broken)"] * 2
+    assert caplog.messages == [
+        "not sent: a by gate (OSError: broken)",
+        "not sent: a by gate (TypeError: <Broken 'gate'> returns 0 outcomes of 1 messages)",
+    ]
+    assert lane.statistics() == {"waiting": 0, "sent": 0, "failed": 2}
 
 
 def test_draining_ends_at_its_deadline(gate: Gate) -> None:
@@ -139,3 +145,16 @@ def test_the_thread_ends(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
             thread.join(10)
             assert not thread.is_alive()
     assert lane.statistics()["sent"] == 2
+
+
+def test_no_thread_to_be_had(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interpreter that ends starts no threads: then it is sent where it is asked for."""
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    gate.go_on.set()
+    lane = Lane(gate)
+    lane.later(delivery("a", 1))
+    assert lane.statistics() == {"waiting": 0, "sent": 1, "failed": 0}

@@ -96,19 +96,9 @@ class Lane:
             self._queue.append(delivery)
             self._bytes += delivery.size
             self._changed.notify_all()
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._work, name=f"antiphon broadcast {self.driver.name}", daemon=True
-                )
-                try:
-                    self._thread.start()
-                    return
-                except RuntimeError:
-                    # The interpreter ends and starts no threads any more: this is the last chance to send.
-                    self._thread = None
-            else:
-                return
-        self._send_next()
+            sends = self._thread is not None or self._start()
+        if not sends:
+            self._send_next()
 
     def drain(self, deadline: float) -> int:
         """Wait until nothing waits any more; give up what does.
@@ -127,6 +117,18 @@ class Lane:
             self._changed.notify_all()
         return left
 
+    def _start(self) -> bool:
+        """Start the thread; False where none can be started any more, since the interpreter ends."""
+        thread = threading.Thread(
+            target=self._work, name=f"antiphon broadcast {self.driver.name}", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:
+            return False
+        self._thread = thread
+        return True
+
     def _work(self) -> None:
         while True:
             with self._changed:
@@ -141,11 +143,13 @@ class Lane:
             self._bytes -= sum(each.size for each in run)
             self._busy += len(run)
         try:
-            outcomes = self.driver.send_many(run)
+            outcomes = list(self.driver.send_many(run))
+            if len(outcomes) != len(run):
+                raise TypeError(f"{self.driver!r} returns {len(outcomes)} outcomes of {len(run)} messages")
         # A driver that breaks its promise must not end the thread that sends for everybody.
         except Exception as error:
             outcomes = [error] * len(run)
-        self._conclude(run, list(outcomes))
+        self._conclude(run, outcomes)
         with self._changed:
             self._busy -= len(run)
             self._changed.notify_all()
