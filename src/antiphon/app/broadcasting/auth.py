@@ -127,8 +127,9 @@ class ChannelAuth:
             return verdict
         if verdict is not False and verdict is not None:
             needed = "a Member" if channel.startswith(PRESENCE) else "True or a Member"
+            kind = type(verdict).__name__
             logger.error(
-                "the rule of %r returns %r; to let somebody in it returns %s", channel, verdict, needed
+                "the rule of %r returns a %s; to let somebody in it returns %s", channel, kind, needed
             )
         return None
 
