@@ -1,6 +1,7 @@
 """Antiphon: real-time for Python."""
 
 from antiphon.app import Antiphon, Depends, websocket
+from antiphon.broadcast import Broadcast
 from antiphon.channels import Position
 from antiphon.connection import WebSocket
 from antiphon.errors import (
@@ -18,6 +19,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Antiphon",
     "AntiphonError",
+    "Broadcast",
     "Deflate",
     "Depends",
     "InvalidMessage",

@@ -15,13 +15,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypedDict, TypeVar, Unpack
 
-from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Lifespan
 
 from antiphon.app.binding import Provider, Providers, Session
 from antiphon.app.binding import Scope as Lifetime
+from antiphon.app.broadcasting import Broadcasting, Broadcasts
 from antiphon.app.channels import Channels
 from antiphon.app.endpoints.endpoint import Endpoint, leave
 from antiphon.app.endpoints.events import EventEndpoint
@@ -54,7 +54,7 @@ class StarletteOptions(TypedDict, total=False):
     max_body_size: int | None
 
 
-class Antiphon(Starlette):
+class Antiphon(Broadcasts):
     """A real-time application: an ASGI application that any ASGI server can run.
 
     Args:
@@ -105,6 +105,7 @@ class Antiphon(Starlette):
             observer=self._observe,
         )
         self.channels = Channels(self.services.hub)
+        self._broadcasting = Broadcasting(self.channel, self.providers)
         for each in routes or ():
             self.add(each)
 
@@ -289,12 +290,19 @@ class Antiphon(Starlette):
             return layers
         return Straight(self.router, layers)
 
+    def _time_left(self) -> float:
+        """Seconds that are left for stopping; all of them before it has begun."""
+        deadline = self._deadline
+        left = None if deadline is None else deadline - asyncio.get_running_loop().time()
+        return self.timeouts.drain if left is None else max(0.0, left)
+
     @asynccontextmanager
     async def _run_lifespan(self, app: Any) -> AsyncIterator[Mapping[str, Any]]:
         await self.services.hub.start()
         self._deadline = None
         try:
             async with AsyncExitStack() as stack:
+                await stack.enter_async_context(self._broadcasting.running(self._time_left))
                 state = await stack.enter_async_context(self._lifespan(self)) if self._lifespan else None
                 # Handlers and what was made for them end before what they may use.
                 stack.push_async_callback(self.services.session.close)

@@ -15,7 +15,7 @@ def broker_of(url: str) -> Broker:
     """Make the broker that a URL chooses.
 
     Args:
-        url: ``memory://``, ``redis://…`` (also ``rediss``, ``unix``, ``redis+cluster``) or ``nats://…`` (``tls``).
+        url: ``memory://``, ``redis://…`` (also ``rediss``, ``unix``, ``redis+cluster``), or ``nats://…``.
 
     Raises:
         ConfigurationError: Its scheme is unknown, or something in it is wrong.

@@ -15,6 +15,7 @@ error is raised by the call that has no event to return, and ``more`` stays true
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from antiphon.errors import ProtocolError
 from antiphon.wire.assembly import DEFAULT_LIMITS, Assembly, ParserLimits, not_utf8, too_big
@@ -371,7 +372,8 @@ def _burst(data: bytes, at: int, longest: int, room: int, events: list[Event]) -
 
 def _unmask(data: bytes, start: int, stop: int, mask: bytes) -> bytes:
     if stop - start >= _VIEW_PAYS:
-        return apply_mask(memoryview(data)[start:stop], mask)
+        view: Any = memoryview(data)  # any buffer does; up to websockets 15 its types say bytes only
+        return apply_mask(view[start:stop], mask)
     return apply_mask(data[start:stop], mask)
 
 
