@@ -1,6 +1,7 @@
 """Antiphon: real-time for Python."""
 
 from antiphon.app import Antiphon, Depends, websocket
+from antiphon.brokers import Publisher
 from antiphon.channels import Position
 from antiphon.connection import WebSocket
 from antiphon.errors import (
@@ -23,6 +24,7 @@ __all__ = [
     "InvalidMessage",
     "Limits",
     "Position",
+    "Publisher",
     "Timeouts",
     "Tls",
     "WebSocket",

@@ -77,7 +77,7 @@ def test_command_parses(block: Block, command: str, monkeypatch: pytest.MonkeyPa
     match name:
         case "antiphon":
             served: list[Any] = []
-            monkeypatch.setattr(cli, "run", lambda *args, **options: served.append(args))
+            monkeypatch.setattr(cli.serve, "run", lambda *args, **options: served.append(args))
             assert cli.main(arguments) == 0
             assert served
         case "make":
