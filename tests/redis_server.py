@@ -86,6 +86,5 @@ class RedisCluster:
 
 
 def _agrees(client: "redis.Redis") -> bool:
-    info = client.execute_command("CLUSTER", "INFO")
-    text = info if isinstance(info, str) else str(info)
-    return "ok" in text and len(client.execute_command("CLUSTER", "SLOTS")) == 3
+    info = client.execute_command("CLUSTER INFO")
+    return info["cluster_state"] == "ok" and info["cluster_known_nodes"] == "3"

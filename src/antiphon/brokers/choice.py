@@ -53,4 +53,5 @@ def _nats(url: str) -> Broker:
 
 
 def _missing(extra: str, error: ModuleNotFoundError) -> MissingExtra:
-    return MissingExtra(f'the {extra} broker needs {error.name}: pip install "antiphon[{extra}]"')
+    package = (error.name or extra).partition(".")[0]
+    return MissingExtra(f'the broker on {extra} needs {package}: pip install "antiphon[{extra}]"')

@@ -28,14 +28,11 @@ from antiphon.channels import (
     Publication,
     Retention,
     Roll,
-    presence_channel,
 )
 from antiphon.errors import BrokerUnavailable, ConfigurationError
 
 #: Milliseconds for which it is remembered, at least, where a channel stands, after it was used last.
 STANDING = 24 * 3600 * 1000
-
-_PRESENCE = presence_channel("")
 
 
 class RedisBroker(Broker):
@@ -77,7 +74,7 @@ class RedisBroker(Broker):
         try:
             await self._servers.start()
         except BaseException:
-            self._listener = self._servers = self._attending = None
+            await self.stop()
             raise
         self._started = True
         self._attending.start()
@@ -112,10 +109,10 @@ class RedisBroker(Broker):
             (*PUBLISH.call, len(names), *names, self._command, packed, link.server, *options), position_of
         )
 
-    async def subscribe(self, channel: str) -> None:
+    def subscribe(self, channel: str) -> Awaitable[None]:
         keys = self._keys.of(channel)
         self._channels[keys.bus] = channel
-        await self._running().subscribe(keys)
+        return self._running().subscribe(keys)
 
     async def unsubscribe(self, channel: str) -> None:
         keys = self._keys.of(channel)
@@ -170,7 +167,7 @@ class RedisBroker(Broker):
     def _heard(self, bus: bytes, message: bytes) -> None:
         channel = self._channels.get(bus)
         if channel is not None and self._listener is not None:
-            self._listener.received(heard(channel, channel.removeprefix(_PRESENCE), message))
+            self._listener.received(heard(channel, message))
 
 
 def _milliseconds(seconds: float) -> int:

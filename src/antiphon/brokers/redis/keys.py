@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from zlib import crc32
 
-from antiphon.channels import presence_channel
+from antiphon.channels import shown_channel
 from antiphon.errors import ConfigurationError
 
 #: Partitions of a cluster; a cluster of more masters than that leaves some idle.
@@ -17,8 +17,6 @@ PARTITIONS = 64
 
 #: Channels whose keys are remembered, so that they are not put together for each publication.
 REMEMBERED = 10_000
-
-_PRESENCE = presence_channel("")
 
 
 class ChannelKeys:
@@ -85,8 +83,7 @@ class Keys:
             if len(self._remembered) >= REMEMBERED:
                 self._remembered.clear()
             # Scripts publish a channel's joins and leaves, so these lie where the channel does.
-            home = channel.removeprefix(_PRESENCE)
-            partition = crc32(home.encode()) % len(self.partitions)
+            partition = crc32(shown_channel(channel).encode()) % len(self.partitions)
             keys = self._remembered[channel] = ChannelKeys(self.root(partition), partition, channel)
         return keys
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -64,10 +64,8 @@ class Link:
         """
         await self._commands.open()
         await self._bus.open()
-        replies = [self._commands.send(command) for command in LOAD]
-        self.server = await self._commands.send((b"INFO", b"server"), _run_id)
-        for reply in replies:
-            await reply
+        name = self._commands.send((b"INFO", b"server"), _run_id)
+        self.server, *_ = await asyncio.gather(name, *map(self._commands.send, LOAD))
         self.up = True
 
     async def close(self) -> None:
@@ -80,26 +78,15 @@ class Link:
         """Send a command; see `Pipe.send`."""
         return self._commands.send(command, convert)
 
-    async def subscribe(self, buses: Iterable[bytes]) -> None:
-        """Hear buses; what is published after this comes.
+    def subscribe(self, buses: Sequence[bytes]) -> list[asyncio.Future[Any]]:
+        """Hear buses; what is published after a reply comes. Awaiting it raises BrokerUnavailable."""
+        self.subscribed.update(buses)
+        return [self._bus.send((self._subscribe, bus)) for bus in buses]
 
-        Raises:
-            BrokerUnavailable: The link is lost.
-        """
-        replies = []
-        for bus in buses:
-            self.subscribed.add(bus)
-            replies.append(self._bus.send((self._subscribe, bus)))
-        await _all(replies)
-
-    async def unsubscribe(self, bus: bytes) -> None:
-        """Hear a bus no more.
-
-        Raises:
-            BrokerUnavailable: The link is lost.
-        """
+    def unsubscribe(self, bus: bytes) -> asyncio.Future[Any]:
+        """Hear a bus no more; awaiting the reply raises BrokerUnavailable."""
         self.subscribed.discard(bus)
-        await self._bus.send((self._unsubscribe, bus))
+        return self._bus.send((self._unsubscribe, bus))
 
     def _pushed(self, said: Any) -> bool:
         if type(said) is not list:
@@ -129,10 +116,3 @@ def _run_id(info: bytes) -> bytes:
         if name == b"run_id":
             return value[:16]
     return b""
-
-
-async def _all(replies: list[asyncio.Future[Any]]) -> None:
-    """Wait for all replies, so that none is left with an error that nobody has seen."""
-    for result in await asyncio.gather(*replies, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from antiphon.brokers.packing import unpack
-from antiphon.channels import Page, Position, Publication, joined, left
+from antiphon.channels import Page, Position, Publication, joined, left, shown_channel
 
 _JOIN, _LEAVE = ord("+"), ord("-")
 _ZERO, _NINE = ord("0"), ord("9")
@@ -30,13 +30,8 @@ def position_of(text: bytes) -> Position | None:
     return Position(int(offset), epoch)
 
 
-def heard(channel: str, presence_of: str, message: bytes) -> Publication:
+def heard(channel: str, message: bytes) -> Publication:
     """The publication that came over the bus.
-
-    Args:
-        channel: The channel it came on.
-        presence_of: The channel whose joins and leaves come on that one.
-        message: What came.
 
     Raises:
         ValueError: It is no publication.
@@ -48,7 +43,7 @@ def heard(channel: str, presence_of: str, message: bytes) -> Publication:
     if first in (_JOIN, _LEAVE):
         time, _, member = message[1:].partition(b" ")
         user, info = msgspec.json.decode(member, type=tuple[str, Any])
-        return (joined if first == _JOIN else left)(presence_of, user, info, int(time) / 1_000_000)
+        return (joined if first == _JOIN else left)(shown_channel(channel), user, info, int(time) / 1_000_000)
     return unpack(channel, message)
 
 

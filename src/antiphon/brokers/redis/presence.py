@@ -122,7 +122,8 @@ class Attending:
         said: list[bytes] = []
         for each in changes:
             info = msgspec.json.encode(each.info) if each.present else b""
-            said += (each.connection.encode(), each.user.encode(), info)
+            # A user that is no proper text shall not keep those noted with it from coming.
+            said += (each.connection.encode(), each.user.encode(errors="replace"), info)
         leases = self._keys.leases(self._keys.of(channel).partition)
         keys = self._keys_of(channel, leases, self._hub)
         return (*ATTEND.call, len(keys), *keys, self._command, self._hub, channel.encode(), *said)
@@ -188,8 +189,15 @@ class Attending:
         for name in await link.send((b"SMEMBERS", holds)):
             keys = self._keys_of(name.decode(), dead, hub)
             command = (*SWEEP.call, len(keys), *keys, self._command, hub, name, AT_ONCE)
-            while await link.send(command):
-                pass
+            try:
+                while await link.send(command):
+                    pass
+            except BrokerUnavailable as error:
+                if not link.up:
+                    raise
+                # Something else lies under one of the keys; that shall not keep other channels from it.
+                logger.error("the members of %r are not swept: %s", name, error)
+                await link.send((b"SREM", holds, name))
         await link.send((b"SREM", dead, hub))
 
 

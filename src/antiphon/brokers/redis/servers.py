@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 from redis.crc import key_slot
@@ -23,8 +24,8 @@ from antiphon.errors import BrokerUnavailable
 
 logger = logging.getLogger("antiphon")
 
-#: Attempts at the start.
-ATTEMPTS = 5
+#: Attempts at the start, and seconds for all of them.
+ATTEMPTS, START = 5, 8.0
 
 #: Seconds for one attempt.
 ATTEMPT = 10.0
@@ -74,17 +75,21 @@ class Servers:
         Raises:
             BrokerUnavailable: They cannot be reached.
         """
-        pauses = _pauses()
-        for attempt in range(1, ATTEMPTS + 1):
-            error = await self._attempt()
-            if error is None:
-                self._mending = asyncio.create_task(self._mend())
-                return
-            if attempt < ATTEMPTS:
-                await asyncio.sleep(next(pauses))
-        await self.stop()
+        error: Exception | None = None
+        attempts = 0
+        try:
+            async with asyncio.timeout(START):
+                for pause in islice(_pauses(), ATTEMPTS):
+                    attempts += 1
+                    error = await self._attempt()
+                    if error is None:
+                        self._mending = asyncio.create_task(self._mend())
+                        return
+                    await asyncio.sleep(pause)
+        except TimeoutError:
+            error = error or BrokerUnavailable(f"no answer within {START:g} s")
         raise BrokerUnavailable(
-            f"{self._address} cannot be reached, {ATTEMPTS} attempts failed; the last: {error}"
+            f"{self._address} cannot be reached, at the start tried {attempts} times; the last: {error}"
         ) from error
 
     async def stop(self) -> None:
@@ -110,19 +115,18 @@ class Servers:
             )
         return link
 
-    async def subscribe(self, keys: ChannelKeys) -> None:
-        """Hear a channel, now or as soon as its server can be reached."""
+    def subscribe(self, keys: ChannelKeys) -> Awaitable[None]:
+        """Hear a channel, now or as soon as its server can be reached; the result waits until it holds."""
         self._wanted[keys.bus] = keys.partition
         link = self._routes.get(keys.partition)
-        if link is not None and link.up:
-            await _whatever_comes(link.subscribe([keys.bus]))
+        return _as_far_as_it_goes(link.subscribe([keys.bus]) if link is not None and link.up else [])
 
     async def unsubscribe(self, keys: ChannelKeys) -> None:
         """Hear a channel no more."""
         self._wanted.pop(keys.bus, None)
         link = self._routes.get(keys.partition)
         if link is not None and link.up:
-            await _whatever_comes(link.unsubscribe(keys.bus))
+            await _as_far_as_it_goes([link.unsubscribe(keys.bus)])
 
     async def _mend(self) -> None:
         while True:
@@ -162,7 +166,7 @@ class Servers:
         for link in self._links.values():
             wanted = [bus for bus, partition in self._wanted.items() if self._routes[partition] is link]
             link.subscribed.intersection_update(wanted)
-            await link.subscribe([bus for bus in wanted if bus not in link.subscribed])
+            await asyncio.gather(*link.subscribe([bus for bus in wanted if bus not in link.subscribed]))
         if not all(link.up for link in self._links.values()):
             raise self._error or BrokerUnavailable("lost again")
 
@@ -210,12 +214,13 @@ class Servers:
         return places
 
 
-async def _whatever_comes(request: Awaitable[None]) -> None:
-    """A subscription that fails by a lost link is made when the link is there again."""
-    try:
-        await request
-    except BrokerUnavailable:
-        return
+async def _as_far_as_it_goes(replies: Sequence[Awaitable[Any]]) -> None:
+    """What fails because a link is lost is made good when the link is there again."""
+    for reply in replies:
+        try:
+            await reply
+        except BrokerUnavailable as error:
+            logger.debug("left to the next connection: %s", error)
 
 
 def _pauses() -> Iterator[float]:

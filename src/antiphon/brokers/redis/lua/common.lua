@@ -30,7 +30,7 @@ end
 local function forget(stream, now, ttl, at_most)
     for _ = 1, at_most do
         local oldest = redis.call('LINDEX', stream, 0)
-        if not oldest or tonumber(string.match(oldest, '^%d+')) > now / 1000 - ttl then
+        if not oldest or tonumber(string.match(oldest, '^%d+') or 0) > now / 1000 - ttl then
             return
         end
         redis.call('LPOP', stream)
