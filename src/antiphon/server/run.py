@@ -134,18 +134,15 @@ def name_of(app: ASGIApp) -> str:
 
     Raises:
         ConfigurationError: The program has none; or this is a worker that executes the file, and has come
-            to where it serves again.
+            to where it serves.
     """
     program = sys.modules["__main__"]
-    if program.__name__ == "__mp_main__":
-        raise ConfigurationError(
-            'a worker executes this program\'s file: serve in it under `if __name__ == "__main__":` only'
-        )
     names = [name for name, value in vars(program).items() if value is app]
     if not names or getattr(program, "__file__", None) is None:
         raise ConfigurationError(
-            "workers are processes that import the application, and this program has no name for it at the "
-            "top of its file: give it one, or use `antiphon run module:app --workers N`"
+            "each worker executes this program's file to find the application: give it a name at the top of "
+            'the file, and serve under `if __name__ == "__main__":` only; or use `antiphon run module:app '
+            "--workers N`"
         )
     return f"__main__:{names[0]}"
 

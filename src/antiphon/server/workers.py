@@ -26,6 +26,9 @@ logger = logging.getLogger("uvicorn.error")
 #: Seconds within which a worker has to answer whether it is well, and its successor has to be ready.
 HEALTH = 10
 
+#: Seconds that a worker may take to import what it needs.
+STARTING = 60.0
+
 #: Seconds that workers get to end after the deadline for their connections is over; then they are killed.
 PATIENCE = 5.0
 
@@ -53,6 +56,7 @@ class Worker(Process):
         self.attempt = attempt
         self.again: float | None = None
         self.answered = False
+        self._patient_until = time.monotonic() + STARTING
 
     def __repr__(self) -> str:
         return f"<Worker {self.pid}, {'alive' if self.again is None else 'dead'}>"
@@ -78,10 +82,13 @@ class Worker(Process):
             sys.exit(STARTUP_FAILURE)
 
     def is_alive(self, timeout: float = HEALTH) -> bool:
-        """Whether it runs, and answers in time."""
-        alive = super().is_alive(timeout)
-        self.answered |= alive
-        return alive
+        """Whether it runs, and answers in time; at first it has long, for it imports the application."""
+        if self.answered:
+            return super().is_alive(timeout)
+        # Not waited for: if it ends meanwhile, that is to be seen at once.
+        alive = self.process.is_alive()
+        self.answered = alive and self.ping(0)
+        return alive and (self.answered or time.monotonic() < self._patient_until)
 
 
 class Workers(Multiprocess):
@@ -172,19 +179,23 @@ class Workers(Multiprocess):
 
     def _died(self, worker: Worker) -> float:
         """Bury a worker; return when to replace it."""
-        by_itself = worker.exitcode is not None
+        by_itself = worker.exitcode is not None and worker.exitcode > 0
         worker.kill()
         worker.process.join()
-        could_not_start = worker.exitcode == STARTUP_FAILURE or (by_itself and not worker.answered)
-        if not could_not_start:
+        pause = 0.0
+        if worker.answered and worker.exitcode != STARTUP_FAILURE:
             worker.attempt = 0
-            logger.error("Worker [%s] has died with %s: it is replaced", worker.pid, worker.exitcode)
-            return time.monotonic()
-        if worker.attempt == 0:
+        elif by_itself and worker.attempt == 0:
             logger.error("Worker [%s] could not start: the server stops", worker.pid)
             self.failed = True
             self.should_exit.set()
             return float("inf")
-        pause: float = min(LONGEST, SHORTEST * 2 ** (worker.attempt - 1))
-        logger.error("Worker [%s] could not start: the next one does in %g s", worker.pid, pause)
+        else:
+            pause = min(LONGEST, SHORTEST * 2**worker.attempt)
+        logger.error(
+            "Worker [%s] has ended with %s: another takes its place%s",
+            worker.pid,
+            worker.exitcode,
+            f" in {pause:g} s" if pause else "",
+        )
         return time.monotonic() + pause
