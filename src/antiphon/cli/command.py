@@ -18,14 +18,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, or 1 after an error that is told in one line.
     """
-    parser = argparse.ArgumentParser(prog="antiphon", description="Real-time for Python.")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (serve, publish, listen):
-        module.add_to(commands)
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         status: int = options.execute(options)
     except (AntiphonError, ImportFromStringError) as error:
         print(f"antiphon: {error}", file=sys.stderr)
         return 1
     return status
+
+
+def parser() -> argparse.ArgumentParser:
+    """What understands the arguments of all commands."""
+    whole = argparse.ArgumentParser(prog="antiphon", description="Real-time for Python.")
+    commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for module in (serve, publish, listen):
+        module.add_to(commands)
+    return whole
