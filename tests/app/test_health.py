@@ -45,8 +45,7 @@ async def test_well() -> None:
             "connections": 1,
             "channels": 1,
             "subscribers": 1,
-        } | {key: said[key] for key in ("channels", "subscribers")}
-        assert said["subscribers"] >= 1
+        }
 
 
 async def test_an_outage() -> None:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from antiphon.app.http import JSONResponse
-from antiphon.channels import Hub
+from antiphon.channels import INTERNAL, Hub
 
 #: What tells caches and proxies to ask each time.
 FRESH = {"cache-control": "no-store"}
@@ -22,7 +22,8 @@ FRESH = {"cache-control": "no-store"}
 def health_of(hub: Hub, connections: int) -> dict[str, Any]:
     """What an application says of itself; see ``Antiphon.health``."""
     outage = hub.statistics.outage
-    channels = list(hub.channels)
+    # Endpoints have channels of their own, which are nobody's business.
+    channels = [name for name in hub.channels if not name.startswith(INTERNAL)]
     return {
         "ok": hub.running and outage is None,
         "running": hub.running,
