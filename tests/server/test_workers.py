@@ -281,6 +281,17 @@ class TestStop:
             assert await asyncio.to_thread(server.wait, LONG) == 0
             assert "does not stop in time: it is killed" in server.output()
 
+    async def test_without_a_manager(self, clients: Clients, two: LiveServer) -> None:
+        """Workers whose manager was killed stop as if they had been told to; none is left behind."""
+        desks = await clients.one_each(two)
+        two.kill()
+        assert {await desk.closed() for desk in desks} == {1001}
+
+        async def gone() -> bool:
+            return not any(alive(desk.process) for desk in desks)
+
+        await until(gone)
+
 
 class TestStart:
     """Starting, or saying why not."""

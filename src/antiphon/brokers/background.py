@@ -11,6 +11,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from antiphon.brokers.outside import rules_of
@@ -44,7 +45,7 @@ class Background:
         self._end: asyncio.Event
         self._turn: asyncio.Lock
         self._starting: asyncio.Task[None] | None = None
-        self._working: set[asyncio.Task[Any] | None] = set()
+        self._working: set[asyncio.Task[Any]] = set()
         self._definitions = Definitions()
         self._known_until = 0.0
 
@@ -74,7 +75,9 @@ class Background:
             thread = self._thread
         if thread is None or not thread.is_alive():
             return
-        self._loop.call_soon_threadsafe(self._end.set)
+        self._begun.wait(self._timeout)
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._end.set)
         # All calls in progress have a deadline; what is left is closing a connection.
         thread.join(2 * self._timeout)
 
@@ -91,15 +94,16 @@ class Background:
                         f"{self._broker!r} cannot be used for the first time now: {error}"
                     ) from error
                 self._thread = thread
-        self._begun.wait()
+        if not self._begun.wait(self._timeout):
+            raise BrokerUnavailable(f"{self._broker!r}: its thread has not begun in {self._timeout:g} s")
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._end, self._turn = asyncio.Event(), asyncio.Lock()
         self._begun.set()
         await self._end.wait()
-        if self._working:
-            await asyncio.wait([task for task in self._working if task is not None])
+        while self._working:
+            await asyncio.wait(self._working)
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.wait([self._starting])
@@ -107,6 +111,7 @@ class Background:
 
     async def _do(self, work: Work[T]) -> T:
         task = asyncio.current_task()
+        assert task is not None
         self._working.add(task)
         try:
             async with asyncio.timeout(self._timeout):

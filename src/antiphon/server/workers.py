@@ -26,9 +26,6 @@ logger = logging.getLogger("uvicorn.error")
 #: Seconds within which a worker has to answer whether it is well, and its successor has to be ready.
 HEALTH = 10
 
-#: Seconds that a worker may take to import what it needs.
-STARTING = 60.0
-
 #: Seconds that workers get to end after the deadline for their connections is over; then they are killed.
 PATIENCE = 5.0
 
@@ -42,11 +39,11 @@ class Worker(Process):
     Args:
         config: How.
         sockets: Where.
-        attempt: Which attempt it is to replace a worker that served; 0: it replaces none.
+        attempt: Which attempt it is to replace a worker that served, or to add one; 0: it is of the first.
 
     Attributes:
         again: When to replace it, by the monotonic clock; None while it is alive.
-        answered: Whether it has ever said that it is well.
+        served: Whether it has ever been seen to serve.
     """
 
     config: Config
@@ -55,8 +52,7 @@ class Worker(Process):
         super().__init__(config, sockets)
         self.attempt = attempt
         self.again: float | None = None
-        self.answered = False
-        self._patient_until = time.monotonic() + STARTING
+        self.served = False
 
     def __repr__(self) -> str:
         return f"<Worker {self.pid}, {'alive' if self.again is None else 'dead'}>"
@@ -81,14 +77,24 @@ class Worker(Process):
             logger.error("The worker cannot start: %s", error, exc_info=None if known else error)
             sys.exit(STARTUP_FAILURE)
 
+    def always_pong(self) -> None:
+        """Answer to the manager; stop when there is none any more. This is a thread of the worker's."""
+        # Its own copy of the manager's end would keep it from seeing that end.
+        self.parent_conn.close()
+        try:
+            super().always_pong()
+        except (EOFError, OSError):
+            self.server.should_exit = True
+
     def is_alive(self, timeout: float = HEALTH) -> bool:
-        """Whether it runs, and answers in time; at first it has long, for it imports the application."""
-        if self.answered:
-            return super().is_alive(timeout)
+        """Whether it runs, and answers in time. Until it serves it has all the time that it needs."""
+        if not self.process.is_alive():
+            return False
+        if self.served:
+            return self.ping(timeout)
         # Not waited for: if it ends meanwhile, that is to be seen at once.
-        alive = self.process.is_alive()
-        self.answered = alive and self.ping(0)
-        return alive and (self.answered or time.monotonic() < self._patient_until)
+        self.served = self.is_ready(0)
+        return True
 
 
 class Workers(Multiprocess):
@@ -147,12 +153,13 @@ class Workers(Multiprocess):
     def restart_all(self) -> None:
         """Replace each worker by one that is ready; those replaced part from their connections meanwhile."""
         for index, old in enumerate(self.processes):
-            new = self._started()
+            new = self._started(attempt=1)
             if not new.wait_until_ready(self.config.timeout_worker_healthcheck, self.should_exit):
                 new.kill()
                 new.process.join()
                 logger.error("Worker [%s] cannot be replaced: it serves on as it is", old.pid)
                 return
+            new.served = True
             old.terminate()
             self._retired.append(old)
             self.processes[index] = new
@@ -160,7 +167,7 @@ class Workers(Multiprocess):
     def handle_ttin(self) -> None:
         """Have one more."""
         self.processes_num += 1
-        self.processes.append(self._started())
+        self.processes.append(self._started(attempt=1))
 
     def join_all(self) -> None:
         """Wait for all to end, no longer than they may take; kill those that do not."""
@@ -183,7 +190,7 @@ class Workers(Multiprocess):
         worker.kill()
         worker.process.join()
         pause = 0.0
-        if worker.answered and worker.exitcode != STARTUP_FAILURE:
+        if worker.served:
             worker.attempt = 0
         elif by_itself and worker.attempt == 0:
             logger.error("Worker [%s] could not start: the server stops", worker.pid)
