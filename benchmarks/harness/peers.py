@@ -67,7 +67,7 @@ class Peer:
 
     def arguments(self, workload: Workload) -> list[str]:
         """What the load generator must know of it."""
-        path = self.subscribe if workload.kind in ("fanout", "deflate") else self.echo
+        path = self.subscribe if workload.kind in ("fanout", "redis", "deflate") else self.echo
         arguments = ["--path", path, "--publish-path", self.publish]
         if self.raw:
             arguments.append("--raw")
@@ -116,7 +116,17 @@ def uvicorn(app: str, ws: str, able: frozenset[Kind], name: str = "", **env: str
 
 
 _OURS = (
-    _antiphon("event", "event handler", "async def for each message", "/event", ALL),
+    _antiphon("event", "event handler", "async def for each message", "/event", ALL | kinds("redis")),
+    replace(
+        _antiphon(
+            "history",
+            "channel with history",
+            "async def for each message",
+            "/event",
+            kinds("fanout", "redis"),
+        ),
+        env={"BENCH_HISTORY": "1"},
+    ),
     _antiphon(
         "view", "coroutine view", "coroutine for each connection", "/view", kinds("echo", "open", "tls")
     ),
@@ -183,7 +193,14 @@ _LIMITS = (
 
 # Ours without a change to the application: from the source tree, in the environment of the peers.
 _FASTAPI_ON_OURS = replace(
-    uvicorn("FastAPI", OUR_PROTOCOL, ALL, name="antiphon", PYTHONPATH="{source}"), role="ours"
+    uvicorn("FastAPI", OUR_PROTOCOL, ALL, name="antiphon", PYTHONPATH="{source}"),
+    label="FastAPI on **Antiphon**'s server",
+    role="ours",
+    # uvicorn's own command has no option for our limits.
+    command=(
+        *("{python}", "-m", "antiphon", "run", "fastapi_app:app"),
+        *("--port", "{port}", "--log-level", "warning", *UNLIMITED),
+    ),
 )
 
 #: Ours, and what to compare with that speaks no WebSocket; `rivals` has the others.

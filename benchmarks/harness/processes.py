@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -108,11 +108,32 @@ def server(peer: Peer, workload: Workload, place: Place, processors: Processors)
         env |= {"BENCH_CERT": str(CERT), "BENCH_KEY": str(KEY)}
     if workload.kind == "deflate":
         env["BENCH_DEFLATE"] = "1"
+    with ExitStack() as stack:
+        if workload.kind == "redis":
+            env["BENCH_REDIS"] = f"redis://{HOST}:{stack.enter_context(_redis(processors))}/0"
+        yield Running(stack.enter_context(_process(command, env, port, processors.server)).pid, port)
+
+
+@contextmanager
+def _redis(processors: Processors) -> Iterator[int]:
+    """Run a Redis server, where the load generator runs; yield its port."""
+    port = _free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["redis-server", "--port", str(port), "--save", "", "--dir", folder]
+        with _process(command, os.environ, port, processors.load):
+            yield port
+
+
+@contextmanager
+def _process(
+    command: list[str], env: Mapping[str, str], port: int, processors: frozenset[int]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program that listens on a port, until it is left."""
     with tempfile.TemporaryFile() as output:
         process = _start(command, env, output, processors)
         try:
             _wait_for_port(process, port, output)
-            yield Running(process.pid, port)
+            yield process
         finally:
             _stop(process)
 
@@ -155,10 +176,10 @@ def _free_port() -> int:
 
 
 def _start(
-    command: list[str], env: Mapping[str, str], output: Any, processors: Processors
+    command: list[str], env: Mapping[str, str], output: Any, processors: frozenset[int]
 ) -> subprocess.Popen[bytes]:
     try:
-        with _on(processors.server):
+        with _on(processors):
             return subprocess.Popen(
                 command,
                 cwd=SERVERS,
@@ -194,15 +215,14 @@ def _last_line(output: Any) -> str:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask the server and its children to end, then make them."""
-    for number, patience in ((signal.SIGTERM, STOP_TIMEOUT), (signal.SIGKILL, STOP_TIMEOUT)):
-        try:
-            os.killpg(process.pid, number)
-        except ProcessLookupError:
-            break
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline and _group_lives(process):
-            time.sleep(0.02)
+    """End the server and its children at once: they have nothing to lose, and some take seconds to stop."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        """It has ended by itself."""
+    deadline = time.monotonic() + STOP_TIMEOUT
+    while time.monotonic() < deadline and _group_lives(process):
+        time.sleep(0.005)
     process.wait(STOP_TIMEOUT)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["echo", "fanout", "deflate", "tls", "open"]
+Kind = Literal["echo", "fanout", "redis", "deflate", "tls", "open"]
 Unit = Literal["message", "delivery", "handshake"]
 
 
@@ -41,6 +41,11 @@ class Workload:
         options = {**self.options, **(self.quick or {})} if quick else self.options
         return [part for name, value in options.items() for part in (f"--{name}", value) if part]
 
+    def asks(self, name: str) -> bool:
+        """Whether a server is measured here when nobody chooses servers."""
+        among = AMONG.get(self.name)
+        return among is None or matches(name, among)
+
 
 def _echo(name: str, title: str, size: int = 32, in_flight: int = 1, kind: Kind = "echo") -> Workload:
     options = {"mode": "echo", "connections": "100", "size": str(size), "in-flight": str(in_flight)}
@@ -49,9 +54,9 @@ def _echo(name: str, title: str, size: int = 32, in_flight: int = 1, kind: Kind 
     return Workload(name, title, kind, "message", options)
 
 
-def _fanout(name: str, title: str, to: int, burst: int) -> Workload:
+def _fanout(name: str, title: str, to: int, burst: int, kind: Kind = "fanout") -> Workload:
     options = {"mode": "fanout", "connections": str(to), "burst": str(burst)}
-    return Workload(name, title, "fanout", "delivery", options, quick={"connections": str(min(to, 1000))})
+    return Workload(name, title, kind, "delivery", options, quick={"connections": str(min(to, 1000))})
 
 
 def _deflate(name: str, title: str, burst: int) -> Workload:
@@ -61,6 +66,27 @@ def _deflate(name: str, title: str, burst: int) -> Workload:
 
 LATENCY = "latency"
 
+_FASTAPI = ("fastapi-antiphon", "fastapi-websockets", "fastapi-websockets-sansio")
+_FEW = ("antiphon", *_FASTAPI, "raw", "c", "aiohttp", "websockets", "picows", "socketify", "node")
+_MANY = (*_FEW, "fastapi-granian", "sanic", "litestar", "channels", "socketio", "robyn")
+
+#: Servers whose figure says something at a workload, by name or beginning; elsewhere all that are able.
+AMONG = {
+    "echo-16": _MANY,
+    "echo-64k": _MANY,
+    "fanout-16": _MANY,
+    "fanout5k-1": (*_FEW, "robyn"),
+    "fanout5k-16": (*_FEW, "robyn"),
+    "deflate-1": _FEW,
+    "deflate-16": _FEW,
+    "tls-1": _FEW,
+    "tls-16": _FEW,
+    LATENCY: _FEW,
+    "connects": (*_MANY, "starlette-websockets-sansio"),
+    # What a connection takes is seen in "connects" as well; this is about keepalive, and takes half a minute.
+    "idle": ("antiphon", "fastapi-websockets-sansio", "aiohttp"),
+}
+
 WORKLOADS = (
     _echo("echo-1", "Echo 32 B, 100 connections, one in flight"),
     _echo("echo-16", "Echo 32 B, 100 connections, 16 in flight", in_flight=16),
@@ -69,6 +95,8 @@ WORKLOADS = (
     _fanout("fanout-16", "Fan-out 128 B to 1 000, bursts of 16", 1000, 16),
     _fanout("fanout5k-1", "Fan-out 128 B to 5 000, one publication at a time", 5000, 1),
     _fanout("fanout5k-16", "Fan-out 128 B to 5 000, bursts of 16", 5000, 16),
+    _fanout("redis-1", "Fan-out through Redis, 128 B to 1 000, one publication at a time", 1000, 1, "redis"),
+    _fanout("redis-16", "Fan-out through Redis, 128 B to 1 000, bursts of 16", 1000, 16, "redis"),
     _deflate("deflate-1", "Compressed fan-out, 1 KiB JSON to 1 000, one at a time", 1),
     _deflate("deflate-16", "Compressed fan-out, 1 KiB JSON to 1 000, bursts of 16", 16),
     _echo("tls-1", "TLS: echo 32 B, 100 connections, one in flight", kind="tls"),

@@ -18,7 +18,7 @@ from typing import Any, TypedDict, TypeVar, Unpack
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
-from starlette.types import Lifespan, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from antiphon.app.binding import Provider, Providers, Session
 from antiphon.app.binding import Scope as Lifetime
@@ -29,7 +29,7 @@ from antiphon.app.endpoints.view import EndpointOptions, options_of, websocket
 from antiphon.app.health import health_of, health_route
 from antiphon.app.http import route
 from antiphon.app.lifespan import told_plainly
-from antiphon.app.routes import endpoint_route, not_found
+from antiphon.app.routes import Straight, endpoint_route, not_found
 from antiphon.app.security import OriginCheck, Origins
 from antiphon.app.services import Services
 from antiphon.brokers import MemoryBroker, broker_of
@@ -317,6 +317,13 @@ class Antiphon(Starlette):
             self._not_started = None
             send = told_plainly(send, lambda: self._not_started)
         await super().__call__(scope, receive, send)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The layers that a request goes through (Starlette builds them at the first)."""
+        layers = super().build_middleware_stack()
+        if self.user_middleware or self.exception_handlers:
+            return layers
+        return Straight(self.router, layers)
 
     @asynccontextmanager
     async def _run_lifespan(self, app: Any) -> AsyncIterator[Mapping[str, Any]]:

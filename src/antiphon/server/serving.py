@@ -20,7 +20,8 @@ from antiphon.connection.transports.direct import DirectTransport
 from antiphon.errors import ConfigurationError
 from antiphon.limits import Limits, Number, Timeouts, changed
 from antiphon.loop import spread
-from antiphon.server.http import HttpProtocol
+from antiphon.server.doorway import Doorway
+from antiphon.server.memory import settle
 from antiphon.server.protocol import WebSocketProtocol
 from antiphon.server.reception import reception_of
 from antiphon.wire import CloseCode
@@ -79,7 +80,7 @@ class Config(uvicorn.Config):
         self.changes = changes
         self.limits = changed(Limits(), changes.limits)
         self.timeouts = changed(Timeouts(), changes.timeouts)
-        super().__init__(app, http=HttpProtocol, ws=WebSocketProtocol, lifespan="auto", **options)
+        super().__init__(app, http=Doorway, ws=WebSocketProtocol, lifespan="auto", **options)
 
     def load(self) -> None:
         """Load the application, and change what it says. Raises ``ConfigurationError``."""
@@ -116,6 +117,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        settle()
         for sock in sockets or ():
             host, port = sock.getsockname()[:2]
             where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

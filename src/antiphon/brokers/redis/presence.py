@@ -140,7 +140,7 @@ class Attending:
             await asyncio.sleep(pause)
             try:
                 pause = await self._beat()
-            except BrokerUnavailable as error:
+            except (BrokerUnavailable, ValueError) as error:
                 pause = self._lease / 3
                 if self._up_since is not None:
                     logger.error("the lease of this process's members was not renewed: %s", error)

@@ -31,7 +31,7 @@ ATTEMPTS, START = 5, 8.0
 ATTEMPT = 10.0
 
 #: Seconds between attempts: the first pause, and the longest.
-SHORTEST, LONGEST = 0.1, 5.0
+SHORTEST, LONGEST = 0.1, 3.0
 
 
 class Told(Protocol):
@@ -139,6 +139,7 @@ class Servers:
                 if error is None:
                     break
                 self._error = error
+                logger.debug("%s is not there yet: %s", self._address, error)
                 await asyncio.sleep(pause)
             logger.warning("%s is there again", self._address)
 
@@ -148,8 +149,11 @@ class Servers:
             async with asyncio.timeout(ATTEMPT):
                 await self._connect()
                 await self._told.regained()
-        except (RedisError, OSError, TimeoutError, BrokerUnavailable, ValueError) as error:
-            return error if str(error) else BrokerUnavailable("no answer in time")
+        except TimeoutError as error:
+            return error if str(error) else BrokerUnavailable(f"no answer within {ATTEMPT:g} s")
+        except Exception as error:
+            # Whatever it is: the task that mends must not end by it.
+            return error
         return None
 
     async def _connect(self) -> None:
@@ -188,8 +192,9 @@ class Servers:
         if not self._address.nodes:
             return dict.fromkeys(self._keys.partitions)
         error: Exception | None = None
-        known = [node for node in self._links if node is not None]
-        for node in (*known, *random.sample(self._address.nodes, len(self._address.nodes))):
+        # In no order: a node may be the last to learn what has changed.
+        nodes = list({*self._address.nodes, *filter(None, self._links)})
+        for node in random.sample(nodes, len(nodes)):
             try:
                 return await self._places_by(node)
             except (RedisError, OSError, ValueError) as problem:
