@@ -27,7 +27,7 @@ from antiphon.app.endpoints.endpoint import Endpoint, leave
 from antiphon.app.endpoints.events import EventEndpoint
 from antiphon.app.endpoints.view import EndpointOptions, options_of, websocket
 from antiphon.app.health import health_of, health_route
-from antiphon.app.http import route
+from antiphon.app.http import HttpRoutes
 from antiphon.app.lifespan import told_plainly
 from antiphon.app.routes import Straight, endpoint_route, not_found
 from antiphon.app.security import OriginCheck, Origins
@@ -56,7 +56,7 @@ class StarletteOptions(TypedDict, total=False):
     max_body_size: int | None
 
 
-class Antiphon(Starlette):
+class Antiphon(HttpRoutes, Starlette):
     """A real-time application: an ASGI application that any ASGI server can run.
 
     Args:
@@ -172,43 +172,6 @@ class Antiphon(Starlette):
         endpoint = EventEndpoint(path, options_of(options))
         self.add(endpoint)
         return endpoint
-
-    def route(self, path: str, methods: Sequence[str] | None = None) -> Callable[[H], H]:
-        """Make a function an HTTP handler; plain functions run in worker threads.
-
-        Args:
-            path: The path, with parameters as ``/orders/{number:int}``.
-            methods: HTTP methods; GET if None.
-
-        Raises:
-            BindingError: A parameter of the handler can be bound to nothing.
-        """
-
-        def register(handler: H) -> H:
-            self.router.routes.append(route(path, handler, methods, self.services))
-            return handler
-
-        return register
-
-    def get(self, path: str) -> Callable[[H], H]:
-        """Make a function the handler of GET (and HEAD) on a path."""
-        return self.route(path, ["GET"])
-
-    def post(self, path: str) -> Callable[[H], H]:
-        """Make a function the handler of POST on a path."""
-        return self.route(path, ["POST"])
-
-    def put(self, path: str) -> Callable[[H], H]:
-        """Make a function the handler of PUT on a path."""
-        return self.route(path, ["PUT"])
-
-    def patch(self, path: str) -> Callable[[H], H]:
-        """Make a function the handler of PATCH on a path."""
-        return self.route(path, ["PATCH"])
-
-    def delete(self, path: str) -> Callable[[H], H]:
-        """Make a function the handler of DELETE on a path."""
-        return self.route(path, ["DELETE"])
 
     # --- What handlers can ask for -------------------------------------------------------------------
 
