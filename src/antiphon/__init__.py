@@ -2,6 +2,7 @@
 
 from antiphon.app import Antiphon, Depends, websocket
 from antiphon.broadcast import Broadcast
+from antiphon.brokers import Publisher
 from antiphon.channels import Position
 from antiphon.connection import WebSocket
 from antiphon.errors import (
@@ -25,6 +26,7 @@ __all__ = [
     "InvalidMessage",
     "Limits",
     "Position",
+    "Publisher",
     "Timeouts",
     "Tls",
     "WebSocket",
