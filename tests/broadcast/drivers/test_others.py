@@ -93,9 +93,3 @@ def test_entry_point_that_is_broken(brings: Any) -> None:
     brings("builtins:dict")
     with pytest.raises(UnacceptableDriverType, match="builtins:dict"):
         driver_class("carrier-pigeon")
-
-
-def test_local_from_another_program_with_a_broker() -> None:
-    """A broker does not help yet, and the error does not pretend that it would."""
-    with pytest.raises(ConfigurationError, match="cannot reach an application from another program"):
-        Broadcast("local", {"local": {"broker": "redis://127.0.0.1"}}).channel("a", 1)

@@ -6,6 +6,7 @@ import os
 import threading
 from typing import Any, Protocol
 
+from antiphon import brokers
 from antiphon.broadcast.delivery import Delivery
 from antiphon.broadcast.drivers.contract import Driver, Failures
 from antiphon.broadcast.settings import OpenChannel, Settings
@@ -108,6 +109,7 @@ def _outside(broker: str | None) -> Publisher:
 
     Raises:
         ConfigurationError: There is no such broker.
+        MissingExtra: Its package is not installed.
     """
     if not broker or broker.startswith("memory:"):
         raise ConfigurationError(
@@ -115,7 +117,4 @@ def _outside(broker: str | None) -> Publisher:
             "app.broadcast. From another program the channels are reached through a broker that both use: "
             "set ANTIPHON_BROKER, or DRIVERS['local']['broker']"
         )
-    raise ConfigurationError(
-        "the local driver cannot reach an application from another program in this release, whatever the "
-        "broker: broadcast in the application itself, with app.broadcast, or choose another driver"
-    )
+    return brokers.Publisher(broker)
