@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Position:
+
+class Position(msgspec.Struct, frozen=True, gc=False):
     """Where a publication stands in its channel's stream.
 
     As text it is ``offset.epoch``, which a client may keep and hand back; ``parse`` reads it.

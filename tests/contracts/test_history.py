@@ -1,6 +1,6 @@
 """What every broker promises of history: all of it or nothing, and where a channel stands."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from antiphon.channels import Broker, History, Page, Position, Publication, Retention
 from tests.contracts.conftest import Brokers

@@ -10,9 +10,10 @@ import time
 from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from secrets import token_hex
 from typing import Any
+
+from msgspec.structs import replace
 
 from antiphon.channels import (
     Attendance,
@@ -32,6 +33,9 @@ from antiphon.channels import (
 #: Seconds after which a stream without subscribers and publications is forgotten.
 FORGET = 3600.0
 
+#: Seconds between two looks for what is to be forgotten.
+SWEEP = 60.0
+
 #: Ids of publications that are remembered, at most; the oldest go first.
 IDS = 100_000
 
@@ -50,6 +54,7 @@ class MemoryBroker(Broker):
         self._listener: Listener | None = None
         self._subscribed: set[str] = set()
         self._streams: dict[str, _Stream] = {}
+        self._sweep = 0.0
         self._ids: dict[tuple[str, str], tuple[Position | None, float]] = {}
         self._present: dict[str, _Present] = {}
 
@@ -80,6 +85,8 @@ class MemoryBroker(Broker):
 
     async def unsubscribe(self, channel: str) -> None:
         self._subscribed.discard(channel)
+        if channel in self._streams:
+            self._streams[channel].used = self._clock()
 
     async def history(
         self, channel: str, retention: Retention, since: Position | None = None, limit: int | None = None
@@ -101,37 +108,34 @@ class MemoryBroker(Broker):
         return Roll((), 0) if present is None else present.roll(limit, cursor)
 
     def _publish(self, publication: Publication, retention: Retention, listener: Listener) -> Position | None:
-        now = self._clock()
-        name = (publication.channel, publication.id or "")
-        if publication.id is not None:
-            self._forget_ids(now)
+        name = None if publication.id is None else (publication.channel, publication.id)
+        if name is not None:
+            self._forget_ids(self._clock())
             if name in self._ids:
                 return self._ids[name][0]
         if retention.history is not None:
-            stream = self._stream(publication.channel)
-            publication = stream.append(publication, retention.history, now)
-        if publication.id is not None:
-            self._ids[name] = (publication.position, now + retention.idempotency)
+            publication = self._stream(publication.channel).append(publication, retention.history)
+        if name is not None:
+            self._ids[name] = (publication.position, self._clock() + retention.idempotency)
         if publication.channel in self._subscribed:
             listener.received(publication)
         return publication.position
 
     def _stream(self, channel: str) -> _Stream:
         now = self._clock()
-        # The one used last stands last, so what is to be forgotten stands first.
-        stream = self._streams.pop(channel, None) or _Stream()
-        self._streams[channel] = stream
+        if now >= self._sweep:
+            self._forget_streams(now)
+        stream = self._streams.get(channel)
+        if stream is None:
+            stream = self._streams[channel] = _Stream()
         stream.used = now
-        while self._streams:
-            oldest = next(iter(self._streams))
-            if oldest in self._subscribed:
-                self._streams[oldest] = self._streams.pop(oldest)
-                self._streams[oldest].used = now
-            elif now - self._streams[oldest].used > max(FORGET, self._streams[oldest].ttl):
-                del self._streams[oldest]
-                continue
-            break
         return stream
+
+    def _forget_streams(self, now: float) -> None:
+        self._sweep = now + SWEEP
+        for channel, stream in list(self._streams.items()):
+            if channel not in self._subscribed and now - stream.used > max(FORGET, stream.ttl):
+                del self._streams[channel]
 
     def _forget_ids(self, now: float) -> None:
         while self._ids:
@@ -152,12 +156,12 @@ class _Stream:
         self.ttl = 0.0
         self.used = 0.0
 
-    def append(self, publication: Publication, history: History, now: float) -> Publication:
+    def append(self, publication: Publication, history: History) -> Publication:
         before = self._position
         self._position = Position(before.offset + 1, before.epoch)
         publication = replace(publication, position=self._position, previous=before.offset)
-        self._kept.append((publication, now + history.ttl))
-        self._trim(history, now)
+        self._kept.append((publication, self.used + history.ttl))
+        self._trim(history, self.used)
         return publication
 
     def page(self, history: History, now: float, since: Position | None, limit: int | None) -> Page:

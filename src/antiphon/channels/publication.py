@@ -15,8 +15,7 @@ from antiphon.subscription import Position
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(msgspec.Struct, frozen=True, gc=False):
     """One message on a channel.
 
     Attributes:

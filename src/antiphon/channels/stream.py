@@ -50,11 +50,17 @@ class Stream:
         Returns:
             What is to be passed on now; nothing while something is missing before it.
         """
-        if publication.position is None:
+        position, here = publication.position, self.position
+        if position is None:
             # From a publisher that does not know that this channel has a history.
             return (publication,)
-        if self.level and self._follows(publication):
-            self.position = publication.position
+        if (
+            self.level
+            and here is not None
+            and publication.previous == here.offset
+            and position.epoch == here.epoch
+        ):
+            self.position = position
             return (publication,)
         if not self._is_known(publication):
             self.level = False
@@ -89,15 +95,6 @@ class Stream:
         for publication in waiting:
             passed += self.received(publication)
         return passed
-
-    def _follows(self, publication: Publication) -> bool:
-        position, here = publication.position, self.position
-        return (
-            position is not None
-            and here is not None
-            and publication.previous == here.offset
-            and position.epoch == here.epoch
-        )
 
     def _is_known(self, publication: Publication) -> bool:
         """Whether it was passed on before."""
