@@ -11,11 +11,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from antiphon.channels.audience import Audience, Joined, Subscriber
+from antiphon.channels.audience import Audience, Joined, Statistics, Subscriber
 from antiphon.channels.broker import Broker
 from antiphon.channels.definition import RULES, Definitions, History, Retention
 from antiphon.channels.presence import Attending
@@ -34,27 +33,6 @@ TOGETHER = 100
 
 #: The rules of an application's channels are kept for those that publish from outside: the newest.
 RULES_KEPT = Retention(History(size=1, ttl=30 * 86400.0))
-
-
-@dataclass(slots=True)
-class Statistics:
-    """What has happened on one hub.
-
-    Attributes:
-        received: Publications that came from the broker.
-        repaired: Times that publications were missing and could be had.
-        lost: Times that they could not.
-        dropped: Publications that slow readers did not get, by their channel's policy.
-        interruptions: Times that the broker could not be reached any more.
-        outage: Why it cannot be reached now; None if it can.
-    """
-
-    received: int = 0
-    repaired: int = 0
-    lost: int = 0
-    dropped: int = 0
-    interruptions: int = 0
-    outage: str | None = None
 
 
 class Hub:
@@ -189,7 +167,9 @@ class Hub:
         audience = self._audiences.get(channel)
         if audience is None:
             definition = self.definitions.of(channel)
-            audience = self._audiences[channel] = Audience(channel, definition, self.broker, self.flush)
+            audience = self._audiences[channel] = Audience(
+                channel, definition, self.broker, self.flush, self.statistics
+            )
         else:
             self._make_sure_of_room(audience)
         try:
