@@ -93,6 +93,8 @@ class Hub:
                     "the application runs on another event loop; from here, publish_nowait and "
                     "broadcast_nowait reach it"
                 )
+            if self._loop is not None:
+                self._forget()
             self._loop = loop
             self._mailbox = mailbox_of(loop)
             self._started = loop.create_task(self._start())
@@ -235,6 +237,13 @@ class Hub:
         if self.broker.spans_processes:
             self._checking = asyncio.ensure_future(self._check())
 
+    def _forget(self) -> None:
+        """Let go of whoever listened on an event loop that has ended without a stop."""
+        self._audiences.clear()
+        self._tasks.clear()
+        self.pending.clear()
+        self.attending = Attending(self.broker)
+
     async def _announce(self) -> None:
         if self.broker.spans_processes:
             rules = Publication(RULES, self.definitions.to_json(), is_json=True, time=time.time())
@@ -243,6 +252,7 @@ class Hub:
     async def _check(self) -> None:
         while True:
             await asyncio.sleep(CHECK)
+            self.attending.tell_rest()
             audiences = list(self._audiences.values())
             for start in range(0, len(audiences), TOGETHER):
                 part = audiences[start : start + TOGETHER]

@@ -86,6 +86,9 @@ class RawSubscriptions:
             await self._enter(entry, definition, asked)
             if self._connection.closed:
                 raise self._connection.gone()
+            if self._entries.get(channel) is not entry:
+                # Unsubscribed while it was on its way in.
+                self._leave(entry, grace=0)
         except BaseException:
             self._entries.pop(channel, None)
             self._leave(entry, grace=0)
@@ -101,6 +104,8 @@ class RawSubscriptions:
     async def _enter(self, entry: _Entry, definition: Definition, asked: Asked) -> None:
         channel, hub = entry.subscription.channel, self._hub
         member = await self._admit(channel, definition)
+        # Who is refused at the handshake sees why, as an HTTP status.
+        self._connection.use()
         joined = await hub.subscribe(channel, entry.subscriber, asked.since)
         members = None
         if definition.presence is not None:
