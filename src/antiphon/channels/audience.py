@@ -101,6 +101,7 @@ class Audience:
         "_flush",
         "_joining",
         "_mending",
+        "_newcomers",
         "_retention",
         "_statistics",
         "channel",
@@ -121,6 +122,7 @@ class Audience:
         self.subscribers: dict[Subscriber, None] = {}
         self.stream = None if definition.history is None else Stream()
         self.coming = 0
+        self._newcomers: dict[Newcomer, None] = {}
         self._retention = definition.retention
         self._broker = broker
         self._flush = flush
@@ -137,6 +139,12 @@ class Audience:
         """Whether nobody is there or coming."""
         return not self.subscribers and not self.coming
 
+    @property
+    def expected(self) -> int:
+        """How many there are when all who are on their way have come."""
+        there = len(self.subscribers)
+        return there + self.coming if self.stream is not None else there
+
     def received(self, publication: Publication) -> Sequence[Publication]:
         """Take what the bus brought; return what is to be handed over."""
         stream = self.stream
@@ -149,7 +157,7 @@ class Audience:
 
     def hand_over(self, batch: Batch) -> None:
         """Give publications to every subscriber."""
-        for subscriber in tuple(self.subscribers):
+        for subscriber in (*self.subscribers, *self._newcomers):
             subscriber.deliver(batch)
 
     async def admit(self, subscriber: Subscriber, since: Position | None) -> Joined:
@@ -159,23 +167,23 @@ class Audience:
             BrokerUnavailable: The channel cannot be joined now.
         """
         stream, recovered = self.stream, None
-        if stream is None:
-            since = None
         self.coming += 1
         try:
-            if since is None:
+            if stream is None:
+                # Without positions there is nothing to wait for: it may have what comes meanwhile.
                 self.subscribers[subscriber] = None
             await asyncio.shield(self._joining)
-            if stream is not None and since is not None:
-                recovered = await self._recover(subscriber, since, stream)
+            if stream is not None:
+                if since is not None:
+                    recovered = await self._recover(subscriber, since, stream)
+                # What its position includes is not for it, or it has it.
+                self._flush()
                 self.subscribers[subscriber] = None
         except BaseException:
             self.subscribers.pop(subscriber, None)
             raise
         finally:
             self.coming -= 1
-        # What this position includes goes before it.
-        self._flush()
         return Joined(recovered, None if stream is None else stream.position)
 
     def mend(self) -> None:
@@ -219,13 +227,13 @@ class Audience:
                 if self._mending is not None:
                     await asyncio.shield(self._mending)
         newcomer, here = Newcomer(), stream.position
-        self.subscribers[newcomer] = None
+        self._newcomers[newcomer] = None
         try:
             page = await self._broker.history(self.channel, self._retention, since=since)
             self._flush()
             self._caught_up(page, since, stream)
         finally:
-            del self.subscribers[newcomer]
+            del self._newcomers[newcomer]
         # All up to where the others stood is in the page, and all after that was handed over.
         if newcomer.failed or not page.complete or stream.is_behind(since) or _is_short(page, here):
             return False
@@ -260,7 +268,7 @@ class Audience:
         if stream.lost != lost:
             self._statistics.lost += 1
             logger.warning("publications of channel %r are lost: its subscribers are told", self.channel)
-            for subscriber in tuple(self.subscribers):
+            for subscriber in (*self.subscribers, *self._newcomers):
                 subscriber.cut_off()
         if passed:
             self.hand_over(Batch(passed))

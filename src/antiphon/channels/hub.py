@@ -115,6 +115,7 @@ class Hub:
             return
         if self._checking is not None:
             self._checking.cancel()
+            await asyncio.wait([self._checking])
         if self._tasks:
             await asyncio.wait(self._tasks)
         self.flush()
@@ -262,7 +263,7 @@ class Hub:
 
     def _make_sure_of_room(self, audience: Audience) -> None:
         most = self.definitions.of(audience.channel).limits.subscribers
-        if most is not None and len(audience.subscribers) >= most:
+        if most is not None and audience.expected >= most:
             raise SubscriptionRefused(f"channel {audience.channel!r} has {most} subscribers already")
 
     def _leave_if_abandoned(self, audience: Audience) -> None:
