@@ -26,6 +26,7 @@ class TcpProxy:
 
     Attributes:
         port: Its own.
+        target: Where new connections are passed on to.
         accepted: Connections that were made, in all.
     """
 
@@ -33,7 +34,7 @@ class TcpProxy:
         self.port = free_loopback_port()
         self.accepted = 0
         self.delay = delay
-        self._target = target
+        self.target = target
         self._server: asyncio.Server | None = None
         self._refusing = False
         self._passing = asyncio.Event()
@@ -42,7 +43,7 @@ class TcpProxy:
         self._writers: set[asyncio.StreamWriter] = set()
 
     def __repr__(self) -> str:
-        return f"<TcpProxy {self.port} -> {self._target}, {len(self._writers) // 2} connections>"
+        return f"<TcpProxy {self.port} -> {self.target}, {len(self._writers) // 2} connections>"
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, HOST, self.port)
@@ -95,7 +96,7 @@ class TcpProxy:
             self._tasks.discard(task)
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(HOST, self._target)
+        far_reader, far_writer = await asyncio.open_connection(HOST, self.target)
         self._writers.add(far_writer)
         try:
             ways = [

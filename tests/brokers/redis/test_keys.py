@@ -79,9 +79,9 @@ async def test_keys_of_another_type(start: Start, raw: Raw, prefix: str) -> None
 
 async def test_sweeping_around_it(start: Start, raw: Raw, prefix: str) -> None:
     """A channel whose members cannot be swept keeps nobody from sweeping the others."""
-    broker, ear = await start(lease=0.6)
+    broker, ear = await start(lease=1.2)
     await broker.subscribe(presence_channel("z"))
-    dying, _ = await start(lease=0.6)
+    dying, _ = await start(lease=1.2)
     await dying.attend([Attendance(channel, "1", "ann") for channel in "abz"])
     await raw.set(f"{prefix}:counts:a", "x")
     await raw.set(f"{prefix}:counts:b", "x")

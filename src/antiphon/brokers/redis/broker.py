@@ -74,7 +74,7 @@ class RedisBroker(Broker):
         try:
             await self._servers.start()
         except BaseException:
-            self._listener = self._servers = self._attending = None
+            await self.stop()
             raise
         self._started = True
         self._attending.start()

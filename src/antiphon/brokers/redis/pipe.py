@@ -34,8 +34,10 @@ UNANSWERED = 32 * 1024 * 1024
 #: Seconds for which a server may say nothing, though it is asked something, until it counts as lost.
 SILENCE = 3.0
 
-#: Replies which mean that this server is not, or not any more, the one to ask.
+#: Replies which mean that this server is not, or not any more, the one to ask: all begin with their kind, but
+#: redis-py cuts that off where it has a class for it, which depends on its version.
 ELSEWHERE = (AskError, ClusterDownError, MovedError, ReadOnlyError)
+ELSEWHERE_BY_TEXT = ("ASK ", "CLUSTERDOWN ", "MASTERDOWN ", "MOVED ")
 
 Command = tuple[bytes | str | int, ...]
 Convert = Callable[[Any], Any]
@@ -106,14 +108,17 @@ class Pipe:
         elif self._unanswered > UNANSWERED:
             reply.set_exception(BrokerUnavailable(f"Redis has {self._unanswered} bytes still to answer"))
         else:
-            packed = hiredis.pack_command(command)  # type: ignore[arg-type]
-            request = _Request(reply, packed, convert)
-            self._unanswered += len(packed)
+            request = self._request(reply, command, convert)
             if self._again:
                 self._held.append(request)
             else:
                 self._put(request)
         return reply
+
+    def _request(self, reply: asyncio.Future[Any], command: Command, convert: Convert | None) -> _Request:
+        packed = hiredis.pack_command(command)  # type: ignore[arg-type]
+        self._unanswered += len(packed)
+        return _Request(reply, packed, convert)
 
     def _put(self, request: _Request) -> None:
         self._waiting.append(request)
@@ -160,7 +165,7 @@ class Pipe:
         else:
             self._unanswered -= len(request.packed)
             request.answer(said)
-            if isinstance(said, ELSEWHERE):
+            if isinstance(said, ResponseError) and _is_elsewhere(said):
                 self._fail(said)
         if self._again and not self._waiting:
             self._load_again()
@@ -170,7 +175,9 @@ class Pipe:
         again, self._again = self._again + self._held, deque()
         self._held = deque()
         for command in LOAD:
-            self.send(command).add_done_callback(_seen)
+            reply = self._loop.create_future()
+            reply.add_done_callback(_seen)
+            self._put(self._request(reply, command, None))
         for request in again:
             self._put(request)
 
@@ -213,6 +220,10 @@ class _Request:
     def fail(self, error: Exception) -> None:
         if not self._reply.done():
             self._reply.set_exception(_unavailable(error))
+
+
+def _is_elsewhere(error: ResponseError) -> bool:
+    return isinstance(error, ELSEWHERE) or str(error).startswith(ELSEWHERE_BY_TEXT)
 
 
 def _seen(reply: asyncio.Future[Any]) -> None:

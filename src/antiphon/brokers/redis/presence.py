@@ -122,7 +122,8 @@ class Attending:
         said: list[bytes] = []
         for each in changes:
             info = msgspec.json.encode(each.info) if each.present else b""
-            said += (each.connection.encode(), each.user.encode(), info)
+            # A user that is no proper text shall not keep those noted with it from coming.
+            said += (each.connection.encode(), each.user.encode(errors="replace"), info)
         leases = self._keys.leases(self._keys.of(channel).partition)
         keys = self._keys_of(channel, leases, self._hub)
         return (*ATTEND.call, len(keys), *keys, self._command, self._hub, channel.encode(), *said)
@@ -139,7 +140,7 @@ class Attending:
             await asyncio.sleep(pause)
             try:
                 pause = await self._beat()
-            except BrokerUnavailable as error:
+            except (BrokerUnavailable, ValueError) as error:
                 pause = self._lease / 3
                 if self._up_since is not None:
                     logger.error("the lease of this process's members was not renewed: %s", error)

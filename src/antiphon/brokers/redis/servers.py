@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 from redis.crc import key_slot
@@ -23,14 +24,14 @@ from antiphon.errors import BrokerUnavailable
 
 logger = logging.getLogger("antiphon")
 
-#: Attempts at the start.
-ATTEMPTS = 5
+#: Attempts at the start, and seconds for all of them.
+ATTEMPTS, START = 5, 8.0
 
 #: Seconds for one attempt.
 ATTEMPT = 10.0
 
 #: Seconds between attempts: the first pause, and the longest.
-SHORTEST, LONGEST = 0.1, 5.0
+SHORTEST, LONGEST = 0.1, 3.0
 
 
 class Told(Protocol):
@@ -74,17 +75,21 @@ class Servers:
         Raises:
             BrokerUnavailable: They cannot be reached.
         """
-        pauses = _pauses()
-        for attempt in range(1, ATTEMPTS + 1):
-            error = await self._attempt()
-            if error is None:
-                self._mending = asyncio.create_task(self._mend())
-                return
-            if attempt < ATTEMPTS:
-                await asyncio.sleep(next(pauses))
-        await self.stop()
+        error: Exception | None = None
+        attempts = 0
+        try:
+            async with asyncio.timeout(START):
+                for pause in islice(_pauses(), ATTEMPTS):
+                    attempts += 1
+                    error = await self._attempt()
+                    if error is None:
+                        self._mending = asyncio.create_task(self._mend())
+                        return
+                    await asyncio.sleep(pause)
+        except TimeoutError:
+            error = error or BrokerUnavailable(f"no answer within {START:g} s")
         raise BrokerUnavailable(
-            f"{self._address} cannot be reached, {ATTEMPTS} attempts failed; the last: {error}"
+            f"{self._address} cannot be reached, at the start tried {attempts} times; the last: {error}"
         ) from error
 
     async def stop(self) -> None:
@@ -134,6 +139,7 @@ class Servers:
                 if error is None:
                     break
                 self._error = error
+                logger.debug("%s is not there yet: %s", self._address, error)
                 await asyncio.sleep(pause)
             logger.warning("%s is there again", self._address)
 
@@ -143,8 +149,11 @@ class Servers:
             async with asyncio.timeout(ATTEMPT):
                 await self._connect()
                 await self._told.regained()
-        except (RedisError, OSError, TimeoutError, BrokerUnavailable, ValueError) as error:
-            return error if str(error) else BrokerUnavailable("no answer in time")
+        except TimeoutError as error:
+            return error if str(error) else BrokerUnavailable(f"no answer within {ATTEMPT:g} s")
+        except Exception as error:
+            # Whatever it is: the task that mends must not end by it.
+            return error
         return None
 
     async def _connect(self) -> None:
@@ -183,8 +192,9 @@ class Servers:
         if not self._address.nodes:
             return dict.fromkeys(self._keys.partitions)
         error: Exception | None = None
-        known = [node for node in self._links if node is not None]
-        for node in (*known, *random.sample(self._address.nodes, len(self._address.nodes))):
+        # In no order: a node may be the last to learn what has changed.
+        nodes = list({*self._address.nodes, *filter(None, self._links)})
+        for node in random.sample(nodes, len(nodes)):
             try:
                 return await self._places_by(node)
             except (RedisError, OSError, ValueError) as problem:
