@@ -30,7 +30,7 @@ async def listen(ws: WebSocket, channel: str, since: str | None = None) -> None:
 
 @app.websocket("/publish/{channel}")
 async def publish(ws: WebSocket, channel: str) -> None:
-    """Publishes what comes, with its beginning as its id; answers with the position, or null: nobody knows."""
+    """Publish what comes, with its beginning as its id; answer with the position, or null: nobody knows."""
     async for data in ws:
         try:
             position = await app.channel(channel).publish(data, id=data[:40], key=data[:1])

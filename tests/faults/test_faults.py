@@ -10,8 +10,8 @@ SECONDS = 10.0
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("redis", [True, False], ids=["three workers on redis", "one worker alone"])
 async def test_promises_hold(redis: bool) -> None:
-    """200 clients with positions, publishers, and faults: no gap, no duplicate, nothing in the wrong order, and
-    every position that is lost is told."""
+    """200 clients with positions, publishers, and faults: no gap, no duplicate, nothing in the wrong order,
+    and every position that is lost is told."""
     report = await run(seed=4, seconds=SECONDS, redis=redis)
     print(report)
     assert report.behind == []
