@@ -6,11 +6,12 @@ from antiphon import Antiphon, History, Limits, Overflow, Position, WebSocket
 from antiphon.errors import BrokerUnavailable
 
 HISTORY = History(size=300, ttl=60)
+OUTBOX = 128 * 1024
 
 app = Antiphon(
     # All clients have one address. The outbox is small, so that slow readers are noticed.
     limits=Limits(
-        connections_per_address=None, connections_per_second=None, outbox=128 * 1024, high_water=16 * 1024
+        connections_per_address=None, connections_per_second=None, outbox=OUTBOX, high_water=16 * 1024
     )
 )
 app.channels.define("kept:{name}", history=HISTORY)
