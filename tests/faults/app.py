@@ -47,6 +47,20 @@ async def where(channel: str) -> str:
     return str((await app.channel(channel).history(limit=0)).position)
 
 
+@app.get("/subscribers/{channel}")
+def subscribers(channel: str) -> dict[str, int]:
+    return {"subscribers": app.channel(channel).subscribers}
+
+
 @app.get("/statistics")
 def statistics() -> dict[str, Any]:
     return app.channels.statistics()
+
+
+@app.websocket("/hear/{channel}")
+async def hear(ws: WebSocket, channel: str) -> None:
+    """The data as it is, after one word."""
+    await ws.subscribe(channel)
+    await ws.send("ready")
+    async for _ in ws:
+        """It only listens."""
