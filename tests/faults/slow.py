@@ -88,7 +88,9 @@ class Readers:
 async def slow_readers(channel: str, subscribers: int, silent: int, number: int) -> Figures:
     """Publish to so many, of whom so many never read."""
     async with AsyncExitStack() as stack:
-        server = stack.enter_context(LiveServer.antiphon(APP, "--log-level", "error"))
+        # Pings would stand between the frames.
+        options = ("--log-level", "error", "--timeout", "ping_interval=3600")
+        server = stack.enter_context(LiveServer.antiphon(APP, *options))
         peers = []
         for which in range(subscribers):
             peer = await Peer.connect(server, window=WINDOW if which < silent else None)
