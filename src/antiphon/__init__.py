@@ -3,7 +3,7 @@
 from antiphon.app import Antiphon, Depends, websocket
 from antiphon.broadcast import Broadcast
 from antiphon.brokers import Publisher
-from antiphon.channels import Position
+from antiphon.channels import History, Overflow, Position
 from antiphon.connection import WebSocket
 from antiphon.errors import (
     AntiphonError,
@@ -23,8 +23,10 @@ __all__ = [
     "Broadcast",
     "Deflate",
     "Depends",
+    "History",
     "InvalidMessage",
     "Limits",
+    "Overflow",
     "Position",
     "Publisher",
     "Timeouts",
