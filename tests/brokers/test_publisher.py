@@ -63,7 +63,7 @@ def run(program: str, url: str) -> subprocess.CompletedProcess[str]:
     """Run a program that publishes."""
     before = "import os, sys, threading\nfrom antiphon import Publisher\npublisher = Publisher()\n"
     # From Python 3.12 on each fork with threads is warned of; that it works is what is tried here.
-    options = ["-X", "dev", "-W", "ignore:This process:DeprecationWarning"]
+    options = ["-W", "default", "-W", "ignore:This process:DeprecationWarning"]
     return subprocess.run(
         [sys.executable, *options, "-c", before + program],
         capture_output=True,
