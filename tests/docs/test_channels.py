@@ -1,4 +1,4 @@
-"""docs/guide/broadcasting.md: who gets what, from where."""
+"""docs/guide/channels.md: who gets what, from where."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from antiphon.errors import AntiphonError, InvalidChannel
 from antiphon.testing import TestClient
 from tests.docs.conftest import Load, eventually
 
-PAGE = "docs/guide/broadcasting.md"
+PAGE = "docs/guide/channels.md"
 
 
 async def test_endpoint(load: Load) -> None:
