@@ -144,7 +144,9 @@ class Promises(RuleBasedStateMachine):
 
     # Few rules that do much: of many, each example would leave out some.
 
-    @rule(hub=hubs, deeds=st.lists(st.sampled_from(("bring", "bring", "lose", "repeat")), max_size=6))
+    @rule(
+        hub=hubs, deeds=st.lists(st.sampled_from(("bring", "bring", "bring", "lose", "repeat")), max_size=20)
+    )
     def bus(self, hub: int, deeds: list[str]) -> None:
         """What is under way comes, or does not, or comes twice."""
 
@@ -249,7 +251,7 @@ def test_long_walks(seed: int) -> None:
                     machine.publish(hub, chance.randint(1, 2))
                 case "b":
                     machine.bus(
-                        hub, chance.choices(("bring", "lose", "repeat"), (8, 1, 1), k=chance.randint(1, 4))
+                        hub, chance.choices(("bring", "lose", "repeat"), (8, 1, 1), k=chance.randint(1, 12))
                     )
                 case "v":
                     deed = chance.choices(("come", "come anew", "go", "read"), (4, 1, 2, 4))[0]
