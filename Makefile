@@ -46,7 +46,7 @@ bench: setup ## Measure servers beside each other (ARGS="--only echo --quick", A
 conformance: setup ## Run the Autobahn test suite, write docs/reference/conformance.md (PYTHON2=/path/to/python2.7)
 	@PYTHON2="$(PYTHON2)" $(BIN)/python -m tests.conformance $(ARGS)
 
-soak: setup ## Fuzz, search for counterexamples and churn through connections (SECONDS=300)
+soak: setup ## Fuzz, search for counterexamples, churn, and have everything fail (SECONDS=300)
 	@$(BIN)/python -m tests.soak $(or $(SECONDS),300)
 
 system-packages:

@@ -5,7 +5,7 @@ import asyncio
 from collections import deque
 
 from antiphon.brokers import MemoryBroker
-from antiphon.channels import Listener, Page, Position, Publication, Retention
+from antiphon.channels import INTERNAL, Listener, Page, Position, Publication, Retention
 
 
 class Everything(set[str]):
@@ -34,9 +34,10 @@ class LossyServer:
         self.brokers[0]._ids.clear()
 
     def carry(self, publication: Publication) -> None:
-        """Put a publication on the way to everybody."""
+        """Put a publication on the way to everybody who may want it."""
         for broker in self.brokers:
-            broker.under_way.append(publication)
+            if not publication.channel.startswith(INTERNAL):
+                broker.under_way.append(publication)
 
     def interrupted(self, error: Exception) -> None: ...
 

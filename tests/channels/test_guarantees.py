@@ -1,12 +1,13 @@
 """Channels keep their promises: whatever the bus, the server and the readers do, judged by the checker."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from unittest.mock import patch
 
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -143,7 +144,9 @@ class Promises(RuleBasedStateMachine):
 
     # Few rules that do much: of many, each example would leave out some.
 
-    @rule(hub=hubs, deeds=st.lists(st.sampled_from(("bring", "bring", "lose", "repeat")), max_size=6))
+    @rule(
+        hub=hubs, deeds=st.lists(st.sampled_from(("bring", "bring", "bring", "lose", "repeat")), max_size=20)
+    )
     def bus(self, hub: int, deeds: list[str]) -> None:
         """What is under way comes, or does not, or comes twice."""
 
@@ -232,3 +235,31 @@ Promises.TestCase.settings = settings(stateful_step_count=40)
 
 class TestPromises(Promises.TestCase):  # type: ignore[name-defined, misc]
     """Nobody misses anything, or has it twice, or in the wrong order, without being told."""
+
+
+@given(st.integers(0, 2**32))
+def test_long_walks(seed: int) -> None:
+    """The same, far from where it began: what the machine above finds, it finds in few steps."""
+    chance = random.Random(seed)
+    machine = Promises()
+    try:
+        machine.begin(chance.randint(2, 8), chance.choice([*Overflow]), chance.choice((2, 5, 1000)))
+        for _ in range(100):
+            hub = chance.randrange(HUBS)
+            match chance.choice("pppbbbvvvvvsa"):
+                case "p":
+                    machine.publish(hub, chance.randint(1, 2))
+                case "b":
+                    machine.bus(
+                        hub, chance.choices(("bring", "lose", "repeat"), (8, 1, 1), k=chance.randint(1, 12))
+                    )
+                case "v":
+                    deed = chance.choices(("come", "come anew", "go", "read"), (4, 1, 2, 4))[0]
+                    machine.visit(chance.randrange(READERS), hub, deed)
+                case "a":
+                    machine.serve(hub, chance.choice(("answers wait", "answers come")))
+                case "s" if chance.random() < 0.3:
+                    machine.serve(hub, chance.choice(("restored", "forgets")))
+        machine.promises_hold()
+    finally:
+        machine.teardown()

@@ -1,4 +1,4 @@
-"""`make soak SECONDS=300`: fuzzing, new examples for the properties of the wire, churn; one after another.
+"""`make soak SECONDS=300`: fuzzing, new examples for properties, churn, faults, slow readers, one by one.
 
 Each gets its share of the time, and is run once to its end if that takes longer. A crash, a hang, a
 counterexample, or memory that grows fails the run; the input that did it stays in `.cache/soak`.
@@ -24,7 +24,7 @@ GRACE = 120
 def main(seconds: int) -> int:
     """Run all steps; 0 when none failed."""
     failed = []
-    share = max(1, seconds // (len(TARGETS) + 2))
+    share = max(1, seconds // (len(TARGETS) + 3))
     CACHE.mkdir(parents=True, exist_ok=True)
     fuzzer = environment()
     for target in TARGETS:
@@ -38,6 +38,8 @@ def main(seconds: int) -> int:
         failed += step(f"fuzzing: {target}", [fuzzer, script, *arguments, corpus], share + GRACE)
     failed += properties(share)
     failed += step("churn", [sys.executable, "-m", "tests.soak.churn", str(share)], share + 1300)
+    failed += step("faults", [sys.executable, "-m", "tests.faults", str(share)], share + 300)
+    failed += step("slow readers", [sys.executable, "-m", "tests.faults.slow"], 900)
     print("\n".join(f"FAILED: {each}" for each in failed) or "The soak found nothing.")
     return 1 if failed else 0
 
@@ -70,9 +72,11 @@ def properties(seconds: float) -> list[str]:
         "-p",
         "no:cacheprovider",
         "tests/wire",
+        "tests/channels",
+        "tests/protocols",
     ]
     while True:
-        failed = step("properties of the wire", command, 900, settings)
+        failed = step("properties", command, 900, settings)
         if failed or time.monotonic() > deadline:
             return failed
 
