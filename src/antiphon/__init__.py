@@ -1,7 +1,7 @@
 """Antiphon: real-time for Python."""
 
 from antiphon.app import Antiphon, Depends, websocket
-from antiphon.channels import Position
+from antiphon.channels import History, Member, Overflow, Position
 from antiphon.connection import WebSocket
 from antiphon.errors import (
     AntiphonError,
@@ -20,8 +20,11 @@ __all__ = [
     "AntiphonError",
     "Deflate",
     "Depends",
+    "History",
     "InvalidMessage",
     "Limits",
+    "Member",
+    "Overflow",
     "Position",
     "Timeouts",
     "Tls",
