@@ -77,9 +77,7 @@ async def page() -> FileResponse:
 async def enter(ws: WebSocket, room: RoomName, name: Name, since: Position | None = None) -> Welcome:
     channel = app.channel(f"room:{room}")
     here = await ws.subscribe(channel.name, since=since, envelope=True, presence=True, member=Member(name))
-    all_over = await ws.subscribe(
-        "everywhere", envelope=True, presence=True, member=Member(f"{room}/{name}")
-    )
+    all_over = await ws.subscribe("everywhere", envelope=True, presence=True, member=Member(f"{room}/{name}"))
     await ws.subscribe(f"typing:{room}", envelope=True)
     recent = None
     if not here.recovered:
