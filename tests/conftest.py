@@ -1,12 +1,14 @@
-"""What all tests share: asyncio, free ports, and Chromium or a plain word about its absence."""
+"""What all tests share: asyncio, free ports, Redis, and Chromium or a plain word about its absence."""
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.redis_server import RedisCluster, redis_server, url_of
 from tests.servers import free_loopback_port
 
 # The suite tries the same examples each time, so that it fails for a change and for nothing else. New
@@ -45,6 +47,32 @@ def chromium_path() -> Path:
     if IN_CI:
         pytest.fail(f"{missing}. Nothing may be skipped with CI=true.", pytrace=False)
     pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def redis_program() -> str:
+    """The Redis server's program; without one the test is skipped, in CI it fails."""
+    program = shutil.which("redis-server")
+    if program is not None:
+        return program
+    missing = "redis-server is missing: apt-get install redis-server"
+    if IN_CI:
+        pytest.fail(f"{missing}. Nothing may be skipped with CI=true.", pytrace=False)
+    pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_program: str) -> Iterator[str]:
+    """A Redis server that all tests share; each takes a prefix of its own."""
+    with redis_server() as server:
+        yield url_of(server)
+
+
+@pytest.fixture(scope="session")
+def redis_cluster_url(redis_program: str) -> Iterator[str]:
+    """A Redis Cluster of three nodes that all tests share."""
+    with RedisCluster() as cluster:
+        yield cluster.url
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -15,6 +15,11 @@ EVENT, VIEW, THREAD = "antiphon-event", "antiphon-view", "antiphon-thread"
 INLINE = "antiphon-inline"
 FASTAPI = ("fastapi-websockets-sansio", "fastapi-websockets", "fastapi-wsproto")
 FASTAPI_ON_OURS = "fastapi-antiphon"
+HISTORY = "antiphon-history"
+CHANNELS_REDIS = ("channels-redis-core", "channels-redis-pubsub")
+
+#: Figures of which the ratio is ours to theirs.
+MORE_IS_BETTER = frozenset(("per_second",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,11 @@ GOALS: tuple[Goal, ...] = (
     Goal("idle", EVENT, (), 0.01, "idle_share"),
     Goal("idle", VIEW, (), 0.01, "idle_share"),
     *_each("connects", EVENT, {"aiohttp": 1, FASTAPI: 1 / 0.3}),
+    # With history at most 1.5 times what it costs without.
+    *_each("fanout-1", HISTORY, {EVENT: 1 / 1.5}),
+    *_each("redis-1", EVENT, {CHANNELS_REDIS: 5, "litestar": 5}, "per_second"),
+    *_each("redis-16", EVENT, {CHANNELS_REDIS: 5, "litestar": 5}, "per_second"),
+    *_each("redis-16", HISTORY, {CHANNELS_REDIS: 5, "litestar": 5}, "per_second"),
     *_each("deflate-1", EVENT, {"websockets": 6}),
     *_each("deflate-16", EVENT, {"websockets": 60}),
     *_each("tls-1", EVENT, {"raw-uvloop": 0.85, "aiohttp": 1.2, FASTAPI: 1.9}),
@@ -113,8 +123,12 @@ def _verdict(goal: Goal, results: Results) -> Verdict:
     rivals = [row for name in goal.theirs if (row := table.row(name))]
     if ours is None or not rivals:
         return Verdict(goal, goal.theirs[0], None)
-    best = min(rivals, key=lambda row: _spread(row, goal.figure).median)
-    return Verdict(goal, best.peer, _ratio(_spread(best, goal.figure), _spread(ours, goal.figure)))
+    sign = -1 if goal.figure in MORE_IS_BETTER else 1
+    best = min(rivals, key=lambda row: sign * _spread(row, goal.figure).median)
+    theirs, reached = _spread(best, goal.figure), _spread(ours, goal.figure)
+    if goal.figure in MORE_IS_BETTER:
+        theirs, reached = reached, theirs
+    return Verdict(goal, best.peer, _ratio(theirs, reached))
 
 
 def _spread(row: Row, figure: str) -> Spread:

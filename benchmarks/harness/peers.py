@@ -67,7 +67,7 @@ class Peer:
 
     def arguments(self, workload: Workload) -> list[str]:
         """What the load generator must know of it."""
-        path = self.subscribe if workload.kind in ("fanout", "deflate") else self.echo
+        path = self.subscribe if workload.kind in ("fanout", "redis", "deflate") else self.echo
         arguments = ["--path", path, "--publish-path", self.publish]
         if self.raw:
             arguments.append("--raw")
@@ -116,7 +116,17 @@ def uvicorn(app: str, ws: str, able: frozenset[Kind], name: str = "", **env: str
 
 
 _OURS = (
-    _antiphon("event", "event handler", "async def for each message", "/event", ALL),
+    _antiphon("event", "event handler", "async def for each message", "/event", ALL | kinds("redis")),
+    replace(
+        _antiphon(
+            "history",
+            "channel with history",
+            "async def for each message",
+            "/event",
+            kinds("fanout", "redis"),
+        ),
+        env={"BENCH_HISTORY": "1"},
+    ),
     _antiphon(
         "view", "coroutine view", "coroutine for each connection", "/view", kinds("echo", "open", "tls")
     ),

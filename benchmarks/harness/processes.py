@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -108,11 +108,32 @@ def server(peer: Peer, workload: Workload, place: Place, processors: Processors)
         env |= {"BENCH_CERT": str(CERT), "BENCH_KEY": str(KEY)}
     if workload.kind == "deflate":
         env["BENCH_DEFLATE"] = "1"
+    with ExitStack() as stack:
+        if workload.kind == "redis":
+            env["BENCH_REDIS"] = f"redis://{HOST}:{stack.enter_context(_redis(processors))}/0"
+        yield Running(stack.enter_context(_process(command, env, port, processors.server)).pid, port)
+
+
+@contextmanager
+def _redis(processors: Processors) -> Iterator[int]:
+    """Run a Redis server, where the load generator runs; yield its port."""
+    port = _free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["redis-server", "--port", str(port), "--save", "", "--dir", folder]
+        with _process(command, os.environ, port, processors.load):
+            yield port
+
+
+@contextmanager
+def _process(
+    command: list[str], env: Mapping[str, str], port: int, processors: frozenset[int]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program that listens on a port, until it is left."""
     with tempfile.TemporaryFile() as output:
         process = _start(command, env, output, processors)
         try:
             _wait_for_port(process, port, output)
-            yield Running(process.pid, port)
+            yield process
         finally:
             _stop(process)
 
@@ -155,10 +176,10 @@ def _free_port() -> int:
 
 
 def _start(
-    command: list[str], env: Mapping[str, str], output: Any, processors: Processors
+    command: list[str], env: Mapping[str, str], output: Any, processors: frozenset[int]
 ) -> subprocess.Popen[bytes]:
     try:
-        with _on(processors.server):
+        with _on(processors):
             return subprocess.Popen(
                 command,
                 cwd=SERVERS,

@@ -10,6 +10,7 @@ FIGURES = {
     "connection_kib": "KiB for each connection",
     "idle_share": "CPU while idle",
     "p99_us": "p99 latency",
+    "per_second": "rate",
 }
 
 #: What part of a fixed rate a server must answer to be said to keep up.

@@ -47,6 +47,18 @@ def _channels(server: str, command: tuple[str, ...], *packages: str) -> Peer:
     )
 
 
+def _channels_redis(layer: str, label: str) -> Peer:
+    """Django Channels on uvicorn, its quicker server here, with one of its layers for Redis."""
+    command = ("{bin}/uvicorn", "django_app:application", *_UVICORN)
+    return replace(
+        _channels("uvicorn", command, "uvicorn", "websockets", "channels-redis", "redis"),
+        name=f"channels-redis-{layer.rsplit('.', 1)[0].rsplit('.', 1)[-1]}",
+        label=f"Django Channels, {label}",
+        kinds=kinds("redis"),
+        env={"BENCH_LAYER": layer},
+    )
+
+
 _UVICORN = ("--port", "{port}", "--log-level", "warning", "--ws", SANSIO)
 
 RIVALS: tuple[Peer, ...] = (
@@ -62,7 +74,7 @@ RIVALS: tuple[Peer, ...] = (
     _script("socketify", "socketify (uWebSockets)", "callback", kinds("echo", "fanout", "open"), "socketify"),
     _script("sanic", "Sanic", "coroutine view", kinds("echo", "fanout", "open"), "sanic", "websockets"),
     replace(
-        uvicorn("Litestar", SANSIO, kinds("echo", "fanout", "open")),
+        uvicorn("Litestar", SANSIO, kinds("echo", "fanout", "redis", "open")),
         name="litestar",
         subscribe="/subscribe/news",
     ),
@@ -70,6 +82,8 @@ RIVALS: tuple[Peer, ...] = (
         "daphne", ("{bin}/daphne", "-b", "127.0.0.1", "-p", "{port}", "-v", "0", "django_app:application")
     ),
     _channels("uvicorn", ("{bin}/uvicorn", "django_app:application", *_UVICORN), "uvicorn", "websockets"),
+    _channels_redis("channels_redis.core.RedisChannelLayer", "channels_redis"),
+    _channels_redis("channels_redis.pubsub.RedisPubSubChannelLayer", "channels_redis with pub/sub"),
     replace(
         uvicorn("socketio", SANSIO, kinds("echo", "fanout", "open")),
         name="socketio",

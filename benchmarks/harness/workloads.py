@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["echo", "fanout", "deflate", "tls", "open"]
+Kind = Literal["echo", "fanout", "redis", "deflate", "tls", "open"]
 Unit = Literal["message", "delivery", "handshake"]
 
 
@@ -49,9 +49,9 @@ def _echo(name: str, title: str, size: int = 32, in_flight: int = 1, kind: Kind 
     return Workload(name, title, kind, "message", options)
 
 
-def _fanout(name: str, title: str, to: int, burst: int) -> Workload:
+def _fanout(name: str, title: str, to: int, burst: int, kind: Kind = "fanout") -> Workload:
     options = {"mode": "fanout", "connections": str(to), "burst": str(burst)}
-    return Workload(name, title, "fanout", "delivery", options, quick={"connections": str(min(to, 1000))})
+    return Workload(name, title, kind, "delivery", options, quick={"connections": str(min(to, 1000))})
 
 
 def _deflate(name: str, title: str, burst: int) -> Workload:
@@ -69,6 +69,8 @@ WORKLOADS = (
     _fanout("fanout-16", "Fan-out 128 B to 1 000, bursts of 16", 1000, 16),
     _fanout("fanout5k-1", "Fan-out 128 B to 5 000, one publication at a time", 5000, 1),
     _fanout("fanout5k-16", "Fan-out 128 B to 5 000, bursts of 16", 5000, 16),
+    _fanout("redis-1", "Fan-out through Redis, 128 B to 1 000, one publication at a time", 1000, 1, "redis"),
+    _fanout("redis-16", "Fan-out through Redis, 128 B to 1 000, bursts of 16", 1000, 16, "redis"),
     _deflate("deflate-1", "Compressed fan-out, 1 KiB JSON to 1 000, one at a time", 1),
     _deflate("deflate-16", "Compressed fan-out, 1 KiB JSON to 1 000, bursts of 16", 16),
     _echo("tls-1", "TLS: echo 32 B, 100 connections, one in flight", kind="tls"),

@@ -4,16 +4,21 @@ Handler styles: ``/event``: ``async def`` for each message; ``/view``: a corouti
 ``/thread``: a plain function, in a worker thread. Fan-out: a channel.
 """
 
+import asyncio
 import os
 
 from publications import publications
 
 from antiphon import Antiphon, WebSocket
+from antiphon.channels import History
 from antiphon.wire import Deflate
 
 app = Antiphon(
+    broker=os.environ.get("BENCH_REDIS"),
     compression=Deflate() if "BENCH_DEFLATE" in os.environ else None,
 )
+if "BENCH_HISTORY" in os.environ:
+    app.channels.define("news", history=History(size=100, ttl=60))
 
 event = app.events("/event")
 thread = app.events("/thread")
@@ -52,6 +57,5 @@ async def subscribed(ws: WebSocket):
 
 @publish.on("message")
 async def published(ws: WebSocket, message: str):
-    channel = app.channel("news")
-    for publication in publications(message):
-        await channel.publish(publication)
+    # Together: each is on its way before the first has arrived.
+    await asyncio.gather(*map(app.channel("news").publish, publications(message)))

@@ -1,4 +1,9 @@
-"""Django Channels with its in-memory layer: a consumer for each connection; fan-out: ``group_send``."""
+"""Django Channels: a consumer for each connection; fan-out: ``group_send``, in memory or through Redis.
+
+BENCH_LAYER says which of the layers for Redis.
+"""
+
+import os
 
 import django
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -8,11 +13,15 @@ from django.conf import settings
 from django.urls import path
 from publications import publications
 
+if "BENCH_REDIS" in os.environ:
+    layer = {"BACKEND": os.environ["BENCH_LAYER"], "CONFIG": {"hosts": [os.environ["BENCH_REDIS"]]}}
+else:
+    layer = {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 settings.configure(
     SECRET_KEY="only for a benchmark on loopback",  # noqa: S106
     ALLOWED_HOSTS=["*"],
     INSTALLED_APPS=["channels"],
-    CHANNEL_LAYERS={"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}},
+    CHANNEL_LAYERS={"default": layer},
     LOGGING_CONFIG=None,
 )
 django.setup()

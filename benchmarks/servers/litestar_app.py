@@ -1,13 +1,22 @@
-"""Litestar on uvicorn: a coroutine for each connection; fan-out: its channels, in memory."""
+"""Litestar on uvicorn: a coroutine for each connection; fan-out: its channels, in memory or through Redis."""
+
+import os
 
 from litestar import Litestar, WebSocket, websocket
 from litestar.channels import ChannelsPlugin
 from litestar.channels.backends.memory import MemoryChannelsBackend
+from litestar.channels.backends.redis import RedisChannelsPubSubBackend
 from litestar.exceptions import WebSocketDisconnect
 from publications import publications
+from redis.asyncio import Redis
+
+if "BENCH_REDIS" in os.environ:
+    backend = RedisChannelsPubSubBackend(redis=Redis.from_url(os.environ["BENCH_REDIS"]))
+else:
+    backend = MemoryChannelsBackend()
 
 channels = ChannelsPlugin(
-    MemoryChannelsBackend(),
+    backend,
     channels=["news"],
     create_ws_route_handlers=True,
     ws_handler_base_path="/subscribe",

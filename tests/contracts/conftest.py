@@ -1,10 +1,13 @@
 """Every broker, on its real server, for the contract they all keep."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from secrets import token_hex
 
 import pytest
 
 from antiphon.brokers import MemoryBroker
+from antiphon.brokers.redis import RedisBroker
 from antiphon.channels import Broker
 from tests.contracts.ear import Ear
 
@@ -35,7 +38,7 @@ class Brokers:
             await broker.stop()
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=["memory", "redis", "redis-cluster"])
 async def brokers(request: pytest.FixtureRequest) -> AsyncIterator[Brokers]:
     """Brokers of each kind in turn."""
     brokers = Brokers(MAKERS[request.param](request))
@@ -47,4 +50,16 @@ def _memory(request: pytest.FixtureRequest) -> Callable[[], Broker]:
     return MemoryBroker
 
 
-MAKERS: dict[str, Callable[[pytest.FixtureRequest], Callable[[], Broker]]] = {"memory": _memory}
+def _redis(request: pytest.FixtureRequest) -> Callable[[], Broker]:
+    return partial(RedisBroker, request.getfixturevalue("redis_url"), prefix=token_hex(4))
+
+
+def _redis_cluster(request: pytest.FixtureRequest) -> Callable[[], Broker]:
+    return partial(RedisBroker, request.getfixturevalue("redis_cluster_url"), prefix=token_hex(4))
+
+
+MAKERS: dict[str, Callable[[pytest.FixtureRequest], Callable[[], Broker]]] = {
+    "memory": _memory,
+    "redis": _redis,
+    "redis-cluster": _redis_cluster,
+}

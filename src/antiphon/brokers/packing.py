@@ -7,13 +7,16 @@ known by where it was found.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from antiphon.channels import Position, Publication
 
 
 class _Packed(msgspec.Struct, array_like=True):
-    payload: str | bytes
+    # Text or bytes: MessagePack tells them apart, msgspec's types for decoding cannot.
+    payload: Any
     is_json: bool
     event: str | None
     id: str | None
@@ -48,6 +51,8 @@ def unpack(channel: str, packed: bytes, position: Position | None = None, previo
         ValueError: Something else than a publication was found there.
     """
     found = _decode(packed)
+    if not isinstance(found.payload, str | bytes):
+        raise ValueError(f"a payload is text or bytes, not {type(found.payload).__name__}")
     return Publication(
         channel=channel,
         payload=found.payload,
