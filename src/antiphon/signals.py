@@ -48,7 +48,8 @@ class OutboxOverflowed:
 
 @dataclass(frozen=True, slots=True)
 class PublicationsDropped:
-    """A peer read too slowly for a channel whose policy is to drop, and has been told how many."""
+    """A peer read too slowly for a channel whose policy is to drop; it is told how many it did not get, or
+    its subscription has ended before it could be."""
 
     endpoint: str
     connection: str

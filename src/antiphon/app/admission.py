@@ -50,7 +50,9 @@ class Admission:
     async def _ask(self, rule: Authorize, parameters: dict[str, str]) -> Any:
         if inspect.iscoroutinefunction(rule):
             return await rule(self._ws, **parameters)
-        return await self._threads.run(_call, rule, self._ws, parameters)
+        verdict = await self._threads.run(_call, rule, self._ws, parameters)
+        # An object with a coroutine for its call does not look like a coroutine function.
+        return await verdict if inspect.isawaitable(verdict) else verdict
 
 
 def user_of(ws: WebSocket) -> str:

@@ -72,9 +72,9 @@ class Channels:
             limits or ChannelLimits(),
             idempotency,
         )
-        self._hub.definitions.add(definition)
         if authorize is not None:
             check_rule(authorize, definition.parameters)
+        self._hub.definitions.add(definition)
 
     def statistics(self) -> dict[str, Any]:
         """How they are doing in this process: channels, subscribers, and counts since it started."""

@@ -1,6 +1,6 @@
 """Named streams of publications, and who receives them. Knows no sockets."""
 
-from antiphon.channels.audience import Joined, Subscriber
+from antiphon.channels.audience import Joined, Statistics, Subscriber
 from antiphon.channels.broker import Broker, Listener
 from antiphon.channels.channel import Channel, excluded_ids
 from antiphon.channels.definition import (
@@ -17,7 +17,7 @@ from antiphon.channels.definition import (
     check,
 )
 from antiphon.channels.feed import Feed, FeedOverflow
-from antiphon.channels.hub import RULES_KEPT, Hub, Statistics
+from antiphon.channels.hub import RULES_KEPT, Hub
 from antiphon.channels.members import (
     JOIN,
     LEAVE,

@@ -22,8 +22,14 @@ from antiphon.subscription import Position
 
 logger = logging.getLogger("antiphon")
 
-#: Seconds after which a history that does not have yet what the bus has brought is asked again.
+#: Seconds after which a history that does not have yet what the bus has brought is asked again, at first
+#: and at last.
 AGAIN = 0.05
+LONGEST = 3.0
+
+#: Times that a stream may be mended for a subscriber that knows more than it: the first answer may have been
+#: under way when the subscriber came.
+AHEAD = 2
 
 #: Publications that are kept for somebody while it reads the history.
 MISSED = 100_000
@@ -37,6 +43,27 @@ class Subscriber(Protocol):
 
     def cut_off(self) -> None:
         """Publications are missing that cannot be had any more: this subscription is over."""
+
+
+@dataclass(slots=True)
+class Statistics:
+    """What has happened on the channels of one process.
+
+    Attributes:
+        received: Publications that came from the broker.
+        repaired: Times that publications were missing and could be had.
+        lost: Times that they could not.
+        dropped: Publications that slow readers did not get, by their channel's policy.
+        interruptions: Times that the broker could not be reached any more.
+        outage: Why it cannot be reached now; None if it can.
+    """
+
+    received: int = 0
+    repaired: int = 0
+    lost: int = 0
+    dropped: int = 0
+    interruptions: int = 0
+    outage: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +87,7 @@ class Audience:
         definition: What it is like.
         broker: Where its history is.
         flush: Hands over what was received and waits for the end of the tick.
+        statistics: Counts what is repaired and lost.
 
     Attributes:
         subscribers: Whoever receives it now.
@@ -73,7 +101,9 @@ class Audience:
         "_flush",
         "_joining",
         "_mending",
+        "_newcomers",
         "_retention",
+        "_statistics",
         "channel",
         "coming",
         "stream",
@@ -81,15 +111,22 @@ class Audience:
     )
 
     def __init__(
-        self, channel: str, definition: Definition, broker: Broker, flush: Callable[[], None]
+        self,
+        channel: str,
+        definition: Definition,
+        broker: Broker,
+        flush: Callable[[], None],
+        statistics: Statistics,
     ) -> None:
         self.channel = channel
         self.subscribers: dict[Subscriber, None] = {}
         self.stream = None if definition.history is None else Stream()
         self.coming = 0
+        self._newcomers: dict[Newcomer, None] = {}
         self._retention = definition.retention
         self._broker = broker
         self._flush = flush
+        self._statistics = statistics
         self._checked: Position | None = None
         self._mending: asyncio.Task[None] | None = None
         self._joining = asyncio.ensure_future(self._join(broker.subscribe(channel)))
@@ -101,6 +138,12 @@ class Audience:
     def abandoned(self) -> bool:
         """Whether nobody is there or coming."""
         return not self.subscribers and not self.coming
+
+    @property
+    def expected(self) -> int:
+        """How many there are when all who are on their way have come."""
+        there = len(self.subscribers)
+        return there + self.coming if self.stream is not None else there
 
     def received(self, publication: Publication) -> Sequence[Publication]:
         """Take what the bus brought; return what is to be handed over."""
@@ -114,7 +157,7 @@ class Audience:
 
     def hand_over(self, batch: Batch) -> None:
         """Give publications to every subscriber."""
-        for subscriber in tuple(self.subscribers):
+        for subscriber in (*self.subscribers, *self._newcomers):
             subscriber.deliver(batch)
 
     async def admit(self, subscriber: Subscriber, since: Position | None) -> Joined:
@@ -124,15 +167,17 @@ class Audience:
             BrokerUnavailable: The channel cannot be joined now.
         """
         stream, recovered = self.stream, None
-        if stream is None:
-            since = None
         self.coming += 1
         try:
-            if since is None:
+            if stream is None:
+                # Without positions there is nothing to wait for: it may have what comes meanwhile.
                 self.subscribers[subscriber] = None
             await asyncio.shield(self._joining)
-            if stream is not None and since is not None:
-                recovered = await self._recover(subscriber, since, stream)
+            if stream is not None:
+                if since is not None:
+                    recovered = await self._recover(subscriber, since, stream)
+                # What its position includes is not for it, or it has it.
+                self._flush()
                 self.subscribers[subscriber] = None
         except BaseException:
             self.subscribers.pop(subscriber, None)
@@ -143,14 +188,17 @@ class Audience:
 
     def mend(self) -> None:
         """Find out what is missing, unless that is on its way."""
-        if self._mending is None:
-            self._mending = asyncio.ensure_future(self._mend())
+        if self._mending is None and self.stream is not None:
+            self._mending = asyncio.ensure_future(self._mend(self.stream))
             self._mending.add_done_callback(self._mended)
 
     async def check(self) -> None:
-        """See whether a quiet channel has missed its last publication."""
+        """See whether a quiet channel has missed its last publication, or an attempt to mend it failed."""
         stream = self.stream
-        if stream is None or not stream.level:
+        if stream is None or stream.position is None:
+            return
+        if not stream.level:
+            self.mend()
             return
         before, self._checked = self._checked, stream.position
         if before == stream.position:
@@ -169,24 +217,25 @@ class Audience:
         if self.stream is not None:
             page = await self._broker.history(self.channel, self._retention, limit=0)
             self._caught_up(page, None, self.stream)
+            if not self.stream.level:
+                self.mend()
 
     async def _recover(self, subscriber: Subscriber, since: Position, stream: Stream) -> bool:
-        while True:
-            newcomer = Newcomer()
-            self.subscribers[newcomer] = None
-            # Read from where the others stand if that is earlier: so they get ahead together.
-            low = since if stream.position is None else min(since, stream.position, key=_offset)
-            if stream.position is None or stream.position.epoch != since.epoch:
-                low = since
-            try:
-                page = await self._broker.history(self.channel, self._retention, since=low)
-                self._flush()
-                self._caught_up(page, low, stream)
-            finally:
-                del self.subscribers[newcomer]
-            if page.complete or low == since:
-                break
-        if not page.complete or newcomer.overrun:
+        for _ in range(AHEAD):
+            if stream.is_behind(since):
+                self.mend()
+                if self._mending is not None:
+                    await asyncio.shield(self._mending)
+        newcomer, here = Newcomer(), stream.position
+        self._newcomers[newcomer] = None
+        try:
+            page = await self._broker.history(self.channel, self._retention, since=since)
+            self._flush()
+            self._caught_up(page, since, stream)
+        finally:
+            del self._newcomers[newcomer]
+        # All up to where the others stood is in the page, and all after that was handed over.
+        if newcomer.failed or not page.complete or stream.is_behind(since) or _is_short(page, here):
             return False
         missed = {
             each.position.offset: each
@@ -198,27 +247,32 @@ class Audience:
             subscriber.deliver(Batch(wanted))
         return True
 
-    async def _mend(self) -> None:
-        stream = self.stream
-        assert stream is not None
+    async def _mend(self, stream: Stream) -> None:
+        await asyncio.shield(self._joining)
+        pause = AGAIN
         while True:
             since = stream.position
             page = await self._broker.history(self.channel, self._retention, since=since)
             self._flush()
-            self._caught_up(page, since, stream)
+            if self._caught_up(page, since, stream):
+                self._statistics.repaired += 1
             if stream.level:
                 return
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST)
 
-    def _caught_up(self, page: Page, since: Position | None, stream: Stream) -> None:
+    def _caught_up(self, page: Page, since: Position | None, stream: Stream) -> bool:
+        """Hand over what the history says; whether that was anything."""
         lost = stream.lost
         passed = stream.caught_up(page, since)
         if stream.lost != lost:
+            self._statistics.lost += 1
             logger.warning("publications of channel %r are lost: its subscribers are told", self.channel)
-            for subscriber in tuple(self.subscribers):
+            for subscriber in (*self.subscribers, *self._newcomers):
                 subscriber.cut_off()
         if passed:
             self.hand_over(Batch(passed))
+        return bool(passed)
 
     def _mended(self, task: asyncio.Task[None]) -> None:
         self._mending = None
@@ -235,23 +289,25 @@ class Newcomer:
 
     Attributes:
         missed: What was handed over, in order.
-        overrun: Whether that was too much to keep; then nothing is recovered.
+        failed: Whether that was too much to keep, or lost; then nothing is recovered.
     """
 
     def __init__(self) -> None:
         self.missed: list[Publication] = []
-        self.overrun = False
+        self.failed = False
 
     def deliver(self, batch: Batch) -> None:
         """Keep it: the subscriber gets it after what is older."""
         self.missed += batch.publications
         if len(self.missed) > MISSED:
-            self.overrun = True
+            self.failed = True
             self.missed.clear()
 
     def cut_off(self) -> None:
-        """The history that is being read tells as much."""
+        """The others stand elsewhere now than when the history was asked: it cannot be joined to that."""
+        self.failed = True
 
 
-def _offset(position: Position) -> int:
-    return position.offset
+def _is_short(page: Page, here: Position | None) -> bool:
+    """Whether a page ends before a position of its epoch."""
+    return here is not None and page.position.epoch == here.epoch and page.position.offset < here.offset

@@ -196,7 +196,7 @@ class Definitions:
         """The definition of a channel."""
         definition = self._remembered.get(channel)
         if definition is None:
-            definition = next((each for fits, each in self._all if fits.fullmatch(channel)), UNDEFINED)
+            definition = next((each for fits, each in self._fitting(channel)), UNDEFINED)
             if len(self._remembered) >= REMEMBERED:
                 self._remembered.clear()
             self._remembered[channel] = definition
@@ -221,10 +221,14 @@ class Definitions:
 
     def values(self, channel: str) -> dict[str, str]:
         """What a channel's name has for the parameters of its pattern, by their names."""
-        for pattern, _ in self._all:
-            if fit := pattern.fullmatch(channel):
-                return fit.groupdict()
-        return {}
+        return next((fit.groupdict() for fit, _ in self._fitting(channel)), {})
+
+    def _fitting(self, channel: str) -> Iterator[tuple[re.Match[str], Definition]]:
+        # Antiphon's own channels are as they are, whatever a pattern says.
+        if not channel.startswith(INTERNAL):
+            for pattern, definition in self._all:
+                if fit := pattern.fullmatch(channel):
+                    yield fit, definition
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

@@ -11,11 +11,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from antiphon.channels.audience import Audience, Joined, Subscriber
+from antiphon.channels.audience import Audience, Joined, Statistics, Subscriber
 from antiphon.channels.broker import Broker
 from antiphon.channels.definition import RULES, Definitions, History, Retention
 from antiphon.channels.presence import Attending
@@ -34,27 +33,6 @@ TOGETHER = 100
 
 #: The rules of an application's channels are kept for those that publish from outside: the newest.
 RULES_KEPT = Retention(History(size=1, ttl=30 * 86400.0))
-
-
-@dataclass(slots=True)
-class Statistics:
-    """What has happened on one hub.
-
-    Attributes:
-        received: Publications that came from the broker.
-        repaired: Times that publications were missing and could be had.
-        lost: Times that they could not.
-        dropped: Publications that slow readers did not get, by their channel's policy.
-        interruptions: Times that the broker could not be reached any more.
-        outage: Why it cannot be reached now; None if it can.
-    """
-
-    received: int = 0
-    repaired: int = 0
-    lost: int = 0
-    dropped: int = 0
-    interruptions: int = 0
-    outage: str | None = None
 
 
 class Hub:
@@ -115,6 +93,8 @@ class Hub:
                     "the application runs on another event loop; from here, publish_nowait and "
                     "broadcast_nowait reach it"
                 )
+            if self._loop is not None:
+                self._forget()
             self._loop = loop
             self._mailbox = mailbox_of(loop)
             self._started = loop.create_task(self._start())
@@ -135,6 +115,7 @@ class Hub:
             return
         if self._checking is not None:
             self._checking.cancel()
+            await asyncio.wait([self._checking])
         if self._tasks:
             await asyncio.wait(self._tasks)
         self.flush()
@@ -189,7 +170,9 @@ class Hub:
         audience = self._audiences.get(channel)
         if audience is None:
             definition = self.definitions.of(channel)
-            audience = self._audiences[channel] = Audience(channel, definition, self.broker, self.flush)
+            audience = self._audiences[channel] = Audience(
+                channel, definition, self.broker, self.flush, self.statistics
+            )
         else:
             self._make_sure_of_room(audience)
         try:
@@ -255,6 +238,13 @@ class Hub:
         if self.broker.spans_processes:
             self._checking = asyncio.ensure_future(self._check())
 
+    def _forget(self) -> None:
+        """Let go of whoever listened on an event loop that has ended without a stop."""
+        self._audiences.clear()
+        self._tasks.clear()
+        self.pending.clear()
+        self.attending = Attending(self.broker)
+
     async def _announce(self) -> None:
         if self.broker.spans_processes:
             rules = Publication(RULES, self.definitions.to_json(), is_json=True, time=time.time())
@@ -263,6 +253,7 @@ class Hub:
     async def _check(self) -> None:
         while True:
             await asyncio.sleep(CHECK)
+            self.attending.tell_rest()
             audiences = list(self._audiences.values())
             for start in range(0, len(audiences), TOGETHER):
                 part = audiences[start : start + TOGETHER]
@@ -272,7 +263,7 @@ class Hub:
 
     def _make_sure_of_room(self, audience: Audience) -> None:
         most = self.definitions.of(audience.channel).limits.subscribers
-        if most is not None and len(audience.subscribers) >= most:
+        if most is not None and audience.expected >= most:
             raise SubscriptionRefused(f"channel {audience.channel!r} has {most} subscribers already")
 
     def _leave_if_abandoned(self, audience: Audience) -> None:

@@ -74,6 +74,10 @@ class Attending:
         """Tell the broker everything, for it may have forgotten."""
         for attendance in self._here.values():
             self._note(attendance)
+        self.tell_rest()
+
+    def tell_rest(self) -> None:
+        """Tell the broker what it could not be told before."""
         if self._untold:
             self._tell()
 

@@ -161,6 +161,14 @@ class Connection(Life):
             self.overflow(full)
             return False
 
+    def offer(self, prepared: Prepared, now: bool = False) -> bool:
+        """Hand over what can wait elsewhere: as ``deliver``, but a full outbox is not the peer's end.
+
+        Raises:
+            OutboxFull: There is no room for it now.
+        """
+        return self._phase is _OPEN and self._transport.write(prepared, now)
+
     def overflow(self, full: OutboxFull) -> None:
         """Part from a peer that reads too slowly."""
         if self.keeper is not None:

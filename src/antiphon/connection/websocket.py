@@ -258,7 +258,7 @@ class WebSocket(HTTPConnection, Connection):
             BrokerUnavailable: What carries channels between processes cannot be reached.
             ConfigurationError: The channel keeps no presence, and it is asked for.
         """
-        self.use()
+        self.check_usable()
         return await self._channels().add(channel, Asked(since, envelope, presence, member))
 
     async def unsubscribe(self, channel: str) -> None:

@@ -81,11 +81,16 @@ class RawSubscriptions:
             raise ConfigurationError(
                 f"channel {channel!r} keeps no presence: app.channels.define(..., presence=True)"
             )
-        entry = self._entries[channel] = _Entry(self._subscriber(definition, asked), Subscription(channel))
+        entry = self._entries[channel] = _Entry(
+            self._subscriber(channel, definition, asked), Subscription(channel)
+        )
         try:
             await self._enter(entry, definition, asked)
             if self._connection.closed:
                 raise self._connection.gone()
+            if self._entries.get(channel) is not entry:
+                # Unsubscribed while it was on its way in.
+                self._leave(entry, grace=0)
         except BaseException:
             self._entries.pop(channel, None)
             # Who was cut off on the way in may come back, like anybody else.
@@ -102,6 +107,8 @@ class RawSubscriptions:
     async def _enter(self, entry: _Entry, definition: Definition, asked: Asked) -> None:
         channel, hub = entry.subscription.channel, self._hub
         member = await self._admit(channel, definition)
+        # Who is refused at the handshake sees why, as an HTTP status.
+        self._connection.use()
         joined = await hub.subscribe(channel, entry.subscriber, asked.since)
         members = None
         if definition.presence is not None:
@@ -114,12 +121,14 @@ class RawSubscriptions:
                 members = (await hub.broker.members(channel, MEMBERS)).members
         entry.subscription = Subscription(channel, joined.recovered, joined.position, members)
 
-    def _subscriber(self, definition: Definition, asked: Asked) -> RawSubscriber:
+    def _subscriber(self, channel: str, definition: Definition, asked: Asked) -> RawSubscriber:
         if definition.overflow is Overflow.CLOSE:
             return RawSubscriber(self._connection, _form(asked))
         if self._backlog is None:
-            self._backlog = Backlog(self._connection, self._limits.outbox, self._dropped)
-        return DroppingSubscriber(self._connection, _form(asked), definition.overflow, self._backlog)
+            self._backlog = Backlog(
+                self._connection, self._limits.outbox, self._hub.statistics, self._dropped
+            )
+        return DroppingSubscriber(self._connection, _form(asked), channel, definition.overflow, self._backlog)
 
     def _leave(self, entry: _Entry, grace: float) -> None:
         channel = entry.subscription.channel

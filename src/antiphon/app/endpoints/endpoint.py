@@ -249,7 +249,6 @@ class Endpoint(ABC):
         return RawSubscriptions(ws, services.hub, services.terms.limits, admit, partial(self._dropped, ws))
 
     def _dropped(self, ws: WebSocket, channel: str, number: int) -> None:
-        self.services.hub.statistics.dropped += number
         self.services.observer(PublicationsDropped(self.path, ws.id, channel, number))
 
     def _call_when_overdue(self, ws: WebSocket) -> asyncio.TimerHandle:
