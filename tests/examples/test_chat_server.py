@@ -147,6 +147,28 @@ def test_typing_is_for_the_others(server: LiveServer) -> None:
             assert len(hear(cy, "welcome")["recent"]["said"]) == 1
 
 
+def test_several_processes_are_one_chat(redis_url: str) -> None:
+    """With a broker, people of two processes meet, and what one missed comes from the other."""
+    env = {"ANTIPHON_BROKER": f"{redis_url}?prefix=chat"}
+    with (
+        LiveServer.antiphon("examples.chat.app:app", env=env) as one,
+        LiveServer.antiphon("examples.chat.app:app", env=env) as other,
+        connect(one.ws("/rooms/wide?name=Ann")) as ann,
+    ):
+        hear(ann, "welcome")
+        with connect(other.ws("/rooms/wide?name=Ben")) as ben:
+            assert hear(ben, "welcome")["people"] == ["Ann", "Ben"]
+            assert hear(ann, "join", "room:wide")["data"]["join"]["user"] == "Ben"
+            say(ann, "before")
+            last = hear(ben, "said")
+            ben.send('{"type": "typing"}')
+            assert hear(ann, "typing")["data"] == "Ben"
+        say(ann, "missed")
+        with connect(one.ws(f"/rooms/wide?name=Ben&since={position_of(last)}")) as ben:
+            assert hear(ben, "said")["data"]["text"] == "missed"
+            assert hear(ben, "welcome")["recovered"] is True
+
+
 @pytest.mark.parametrize(
     "address",
     [
