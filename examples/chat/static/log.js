@@ -86,7 +86,7 @@ export class Log {
   /** Note that what was said between the last message and the next cannot be had any more. */
   gap() {
     if (this.#log.lastElementChild?.className === "gap") return;
-    this.#append(element("p", "gap", "You were away for too long: messages may be missing here"));
+    this.#append(element("p", "gap", "Messages may be missing here"));
   }
 
   /** Go to the newest message. */
