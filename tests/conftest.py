@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.nats_server import NatsServer
 from tests.redis_server import RedisCluster, redis_server, url_of
 from tests.servers import free_loopback_port
 
@@ -32,6 +33,13 @@ def anyio_backend() -> str:
 def free_port() -> int:
     """A loopback port that was free a moment ago."""
     return free_loopback_port()
+
+
+@pytest.fixture(scope="session")
+def nats_server() -> Iterator[NatsServer]:
+    """The nats-server that all tests share; each has a prefix of its own."""
+    with NatsServer() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

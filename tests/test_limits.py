@@ -54,7 +54,9 @@ def test_changed() -> None:
 def test_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Options change fields of the application's own, which are used from then on."""
     given: list[Any] = []
-    monkeypatch.setattr(cli, "run", lambda app, listen, **options: given.append((listen, options["changes"])))
+    monkeypatch.setattr(
+        cli.serve, "run", lambda app, listen, **options: given.append((listen, options["changes"]))
+    )
     limits = ["--limit", "message=65536", "--limit", "connections=none"]
     timeouts = ["--timeout", "idle=60", "--timeout", "ping_interval=none"]
     assert cli.main(["run", "a:b", *limits, *timeouts, "--forwarded-allow-ips", "10.0.0.1"]) == 0

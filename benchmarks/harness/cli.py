@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for workload in workloads:
             tell(f"{workload.name}: {workload.title}")
-            results.put(measuring.measure(workload, peers), [each.name for each in WORKLOADS])
+            chosen = peers if options.peers else [peer for peer in peers if workload.asks(peer.name)]
+            results.put(measuring.measure(workload, chosen), [each.name for each in WORKLOADS])
             write(results, options.out)
     except KeyboardInterrupt:
         print("\nStopped; what is finished is kept.")
@@ -85,11 +86,14 @@ def _parser() -> argparse.ArgumentParser:
         "--only", type=_names, default=[], metavar="WORK,…", help="workloads, as in echo,idle"
     )
     parser.add_argument(
-        "--peers", type=_names, metavar="NAME,…", help="servers beside ours, as in fastapi,raw (default: all)"
+        "--peers",
+        type=_names,
+        metavar="NAME,…",
+        help="servers beside ours, as in fastapi,raw (default: those whose figure says something)",
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, help="the measured window (default: 1.5; quick: 0.4)")
-    parser.add_argument("--warmup", type=float, help="what goes before it (default: 0.5; quick: 0.2)")
+    parser.add_argument("--seconds", type=float, help="the measured window (default: 1.0; quick: 0.4)")
+    parser.add_argument("--warmup", type=float, help="what goes before it (default: 0.3; quick: 0.2)")
     parser.add_argument("--quick", action="store_true", help="shorter and smaller, to see that it works")
     parser.add_argument("--rate", type=float, help="messages per second of the latency workload")
     parser.add_argument(
@@ -144,8 +148,8 @@ def _settings(options: argparse.Namespace) -> Settings:
     raise_file_limit()
     return Settings(
         rounds=options.rounds,
-        seconds=options.seconds or (0.4 if options.quick else 1.5),
-        warmup=options.warmup or (0.2 if options.quick else 0.5),
+        seconds=options.seconds or (0.4 if options.quick else 1.0),
+        warmup=options.warmup or (0.2 if options.quick else 0.3),
         quick=options.quick,
         rate=options.rate,
         processors=Processors.of(options.placement),

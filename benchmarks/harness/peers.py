@@ -193,7 +193,14 @@ _LIMITS = (
 
 # Ours without a change to the application: from the source tree, in the environment of the peers.
 _FASTAPI_ON_OURS = replace(
-    uvicorn("FastAPI", OUR_PROTOCOL, ALL, name="antiphon", PYTHONPATH="{source}"), role="ours"
+    uvicorn("FastAPI", OUR_PROTOCOL, ALL, name="antiphon", PYTHONPATH="{source}"),
+    label="FastAPI on **Antiphon**'s server",
+    role="ours",
+    # uvicorn's own command has no option for our limits.
+    command=(
+        *("{python}", "-m", "antiphon", "run", "fastapi_app:app"),
+        *("--port", "{port}", "--log-level", "warning", *UNLIMITED),
+    ),
 )
 
 #: Ours, and what to compare with that speaks no WebSocket; `rivals` has the others.

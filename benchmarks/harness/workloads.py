@@ -41,6 +41,11 @@ class Workload:
         options = {**self.options, **(self.quick or {})} if quick else self.options
         return [part for name, value in options.items() for part in (f"--{name}", value) if part]
 
+    def asks(self, name: str) -> bool:
+        """Whether a server is measured here when nobody chooses servers."""
+        among = AMONG.get(self.name)
+        return among is None or matches(name, among)
+
 
 def _echo(name: str, title: str, size: int = 32, in_flight: int = 1, kind: Kind = "echo") -> Workload:
     options = {"mode": "echo", "connections": "100", "size": str(size), "in-flight": str(in_flight)}
@@ -60,6 +65,27 @@ def _deflate(name: str, title: str, burst: int) -> Workload:
 
 
 LATENCY = "latency"
+
+_FASTAPI = ("fastapi-antiphon", "fastapi-websockets", "fastapi-websockets-sansio")
+_FEW = ("antiphon", *_FASTAPI, "raw", "c", "aiohttp", "websockets", "picows", "socketify", "node")
+_MANY = (*_FEW, "fastapi-granian", "sanic", "litestar", "channels", "socketio", "robyn")
+
+#: Servers whose figure says something at a workload, by name or beginning; elsewhere all that are able.
+AMONG = {
+    "echo-16": _MANY,
+    "echo-64k": _MANY,
+    "fanout-16": _MANY,
+    "fanout5k-1": (*_FEW, "robyn"),
+    "fanout5k-16": (*_FEW, "robyn"),
+    "deflate-1": _FEW,
+    "deflate-16": _FEW,
+    "tls-1": _FEW,
+    "tls-16": _FEW,
+    LATENCY: _FEW,
+    "connects": (*_MANY, "starlette-websockets-sansio"),
+    # What a connection takes is seen in "connects" as well; this is about keepalive, and takes half a minute.
+    "idle": ("antiphon", "fastapi-websockets-sansio", "aiohttp"),
+}
 
 WORKLOADS = (
     _echo("echo-1", "Echo 32 B, 100 connections, one in flight"),

@@ -1,6 +1,8 @@
 """Antiphon: real-time for Python."""
 
 from antiphon.app import Antiphon, Depends, websocket
+from antiphon.broadcast import Broadcast
+from antiphon.brokers import Publisher
 from antiphon.channels import History, Member, Overflow, Position
 from antiphon.connection import WebSocket
 from antiphon.errors import (
@@ -18,6 +20,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Antiphon",
     "AntiphonError",
+    "Broadcast",
     "Deflate",
     "Depends",
     "History",
@@ -26,6 +29,7 @@ __all__ = [
     "Member",
     "Overflow",
     "Position",
+    "Publisher",
     "Timeouts",
     "Tls",
     "WebSocket",

@@ -10,7 +10,10 @@ what it should not, or a part behind it fails. Codes and reasons are data, never
     ├── ConfigurationError          something was set up wrongly
     │   ├── BindingError            a handler's parameter can be bound to nothing (also a TypeError)
     │   ├── AddressInUse            the port to listen on is taken (also an OSError)
-    │   └── MissingExtra            an optional package is not installed (also an ImportError)
+    │   ├── MissingExtra            an optional package is not installed (also an ImportError)
+    │   │   └── DriverLibraryNotFound   … one that a broadcast driver stands on
+    │   ├── DriverNotFound          no broadcast driver has that name (also a LookupError)
+    │   └── UnacceptableDriverType  a broadcast driver is chosen by what cannot be one (also a TypeError)
     ├── WebSocketDisconnect         the connection is gone: (code, reason)
     │   ├── ConnectionClosed        … because this side closed it (also a RuntimeError)
     │   └── HandshakeRejected       … because this side refused the handshake
@@ -22,10 +25,17 @@ what it should not, or a part behind it fails. Codes and reasons are data, never
     ├── SubscriptionRefused         a channel does not let this connection in
     ├── PositionLost                a subscriber cannot be brought up to date: publications are missing
     ├── BrokerUnavailable           what carries channels between processes cannot be reached
+    ├── InvalidBroadcast            a message or event name that a service cannot take (also a ValueError)
+    ├── ServiceError                a hosted service refused a request, or could not be reached
+    ├── BacklogFull                 more waits to be sent in the background than may
+    ├── BroadcastFailed             what was not sent, by driver and channel
     └── ProtocolError               the peer broke the WebSocket protocol: (code, reason)
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import starlette.exceptions
 import starlette.websockets
@@ -55,6 +65,18 @@ class AddressInUse(ConfigurationError, OSError):
 
 class MissingExtra(ConfigurationError, ImportError):
     """An optional package is needed and not installed; the text says which extra brings it."""
+
+
+class DriverLibraryNotFound(MissingExtra):
+    """A broadcast driver stands on a package that is not installed; the text says how to get it."""
+
+
+class DriverNotFound(ConfigurationError, LookupError):
+    """No broadcast driver has that name; the text lists those there are."""
+
+
+class UnacceptableDriverType(ConfigurationError, TypeError):
+    """A broadcast driver is chosen by its name or its class, and this is neither."""
 
 
 class WebSocketDisconnect(AntiphonError, starlette.websockets.WebSocketDisconnect):
@@ -146,6 +168,43 @@ class BrokerUnavailable(AntiphonError):
     It is tried again in the background; connections stay open meanwhile. Unhandled, it refuses a handshake
     with 503, or closes the connection with 1013.
     """
+
+
+class InvalidBroadcast(AntiphonError, ValueError):
+    """A message or an event name is one that the driver's service cannot take."""
+
+
+class ServiceError(AntiphonError):
+    """A hosted service refused a request, failed, or could not be reached.
+
+    Attributes:
+        service: Who, as ``"pusher"``.
+        status: The HTTP status that it answered with; None if there was no answer.
+        may_retry: Whether sending the same again is right. Not where the service refused it (4xx), and
+            not where it may have been taken and would be published twice.
+    """
+
+    def __init__(self, service: str, status: int | None, problem: str, *, may_retry: bool) -> None:
+        super().__init__(f"{service}: {problem}" if status is None else f"{service}: {status} {problem}")
+        self.service = service
+        self.status = status
+        self.may_retry = may_retry
+
+
+class BacklogFull(AntiphonError):
+    """A driver's background queue holds as much as it may; what was to be added is not sent."""
+
+
+class BroadcastFailed(AntiphonError):
+    """A message did not reach some of its channels; it was sent to all others.
+
+    Attributes:
+        failures: Each with ``driver``, ``channel`` and ``error``.
+    """
+
+    def __init__(self, failures: Sequence[Any]) -> None:
+        super().__init__("not sent: " + "; ".join(map(str, failures)))
+        self.failures = tuple(failures)
 
 
 class ProtocolError(AntiphonError):

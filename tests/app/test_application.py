@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Host, Mount, Route, WebSocketRoute
 
 from antiphon import Antiphon, Limits, Timeouts, WebSocket, websocket
 from antiphon.errors import BindingError, ConfigurationError
@@ -69,6 +69,78 @@ class TestRoutes:
             assert await refusal(client, "/unknown") == 404
             assert await refusal(client, "/http") == 404
             assert (await client.get("/ws")).status == 404
+
+    async def test_second_time(self) -> None:
+        """The second handshake for a path, which takes a shorter way, finds the same in its scope."""
+        app = Antiphon()
+
+        @app.websocket("/ws")
+        async def view(ws: WebSocket) -> None:
+            scope = ws.scope
+            await ws.send([scope["route"].path, scope["path_params"], scope["endpoint"] is ws.endpoint])
+            await ws.send([scope["app"] is app, scope["router"] is app.router, str(ws.url_for("/ws"))])
+
+        async with TestClient(app) as client:
+            seen = []
+            for _ in range(3):
+                async with client.websocket("/ws") as ws:
+                    seen.append([await ws.receive_json(), await ws.receive_json()])
+        assert seen[0][0] == ["/ws", {}, True]
+        assert seen[0] == seen[1] == seen[2]
+
+    async def test_routes_change(self) -> None:
+        """A route that is put before another one later comes first from then on."""
+        app = Antiphon()
+        app.websocket("/ws")(echo)
+
+        @websocket("/{any}")
+        async def other(ws: WebSocket) -> None:
+            await ws.send("other")
+
+        async with TestClient(app) as client:
+            for _ in range(2):
+                assert await echoes(client, "/ws")
+            app.add(other)
+            app.router.routes.insert(0, app.router.routes.pop())
+            for _ in range(2):
+                async with client.websocket("/ws") as ws:
+                    assert await ws.receive() == "other"
+
+    async def test_host_before_path(self) -> None:
+        """A route that matches by more than the path is asked each time."""
+
+        async def elsewhere(ws: Any) -> None:
+            await ws.accept()
+            await ws.send_text("elsewhere")
+            await ws.close()
+
+        inner = Starlette(routes=[WebSocketRoute("/ws", elsewhere)])
+        app = Antiphon(routes=[Host("other.example", inner), websocket("/ws")(echo)])
+        async with TestClient(app) as client:
+            for _ in range(2):
+                assert await echoes(client, "/ws")
+            async with client.websocket("/ws", headers={"host": "other.example"}) as ws:
+                assert await ws.receive() == "elsewhere"
+
+    async def test_layers_of_ones_own(self) -> None:
+        """Middleware and exception handlers of the application see every handshake, not only the first."""
+        seen = []
+
+        class Watching:
+            def __init__(self, app: Any) -> None:
+                self.app = app
+
+            async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+                if scope["type"] == "websocket":
+                    seen.append(scope["path"])
+                await self.app(scope, receive, send)
+
+        app = Antiphon(middleware=[Middleware(Watching)])
+        app.websocket("/ws")(echo)
+        async with TestClient(app) as client:
+            for _ in range(3):
+                assert await echoes(client, "/ws")
+        assert seen == ["/ws"] * 3
 
     def test_binding_errors(self) -> None:
         """A view that cannot be bound fails when the application takes it."""

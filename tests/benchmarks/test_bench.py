@@ -125,3 +125,15 @@ def test_results_survive_json(tmp_path: Path) -> None:
     found = results(antiphon_event=[5, 6], robyn=[])
     (tmp_path / "results.json").write_text(found.to_json(goals=[]))
     assert Results.read(tmp_path / "results.json") == found
+
+
+def test_every_goal_is_measured_in_a_whole_run() -> None:
+    """A run without a choice of servers has whoever a goal compares."""
+    workloads = {each.name: each for each in WORKLOADS}
+    for goal in GOALS:
+        workload = workloads[goal.workload]
+        for name in (goal.ours, *goal.theirs):
+            able = workload.kind in PEERS[name].kinds
+            # Of several rivals the best counts: those that are never it need not be there.
+            assert not able or workload.asks(name) or len(goal.theirs) > 1, (goal.workload, name)
+        assert not goal.theirs or any(workload.asks(name) for name in goal.theirs), goal

@@ -14,7 +14,8 @@ import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
 from antiphon.server import Listen
-from antiphon.server.run import Server, bind, configuration
+from antiphon.server.run import bind, configuration
+from antiphon.server.serving import Server
 from tests.servers import HOST, REPOSITORY
 
 PATIENCE = 10

@@ -7,9 +7,11 @@ from secrets import token_hex
 import pytest
 
 from antiphon.brokers import MemoryBroker
+from antiphon.brokers.nats import NatsBroker
 from antiphon.brokers.redis import RedisBroker
 from antiphon.channels import Broker
 from tests.contracts.ear import Ear
+from tests.nats_server import NatsServer
 
 Start = Callable[[], Awaitable[tuple[Broker, Ear]]]
 
@@ -38,7 +40,7 @@ class Brokers:
             await broker.stop()
 
 
-@pytest.fixture(params=["memory", "redis", "redis-cluster"])
+@pytest.fixture(params=["memory", "redis", "redis-cluster", "nats"])
 async def brokers(request: pytest.FixtureRequest) -> AsyncIterator[Brokers]:
     """Brokers of each kind in turn."""
     brokers = Brokers(MAKERS[request.param](request))
@@ -58,8 +60,14 @@ def _redis_cluster(request: pytest.FixtureRequest) -> Callable[[], Broker]:
     return partial(RedisBroker, request.getfixturevalue("redis_cluster_url"), prefix=token_hex(4))
 
 
+def _nats(request: pytest.FixtureRequest) -> Callable[[], Broker]:
+    server: NatsServer = request.getfixturevalue("nats_server")
+    return partial(NatsBroker, server.url, prefix=f"test-{token_hex(4)}")
+
+
 MAKERS: dict[str, Callable[[pytest.FixtureRequest], Callable[[], Broker]]] = {
     "memory": _memory,
     "redis": _redis,
     "redis-cluster": _redis_cluster,
+    "nats": _nats,
 }

@@ -86,6 +86,7 @@ def files(page: str) -> dict[str, str]:
 def write_files(page: str, folder: Path) -> None:
     """Write a page's files into a folder."""
     for name, text in files(page).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
 
 

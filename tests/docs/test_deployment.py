@@ -188,3 +188,12 @@ def test_numbers_in_prose() -> None:
         (r"ping every (\d+) seconds", timeouts.ping_interval),
     ]:
         assert {float(found) for found in re.findall(said, text)} == {real}, said
+
+
+async def test_health(load: Load) -> None:
+    """The page's application answers, with the keys of the page."""
+    app = load(PAGE, "health").app
+    async with TestClient(app) as client:
+        response = await client.get("/health")
+        assert response.status == 200
+        assert list(response.json()) == [key.strip("`") for key, _ in table(PAGE, "health")]

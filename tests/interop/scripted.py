@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -92,17 +93,18 @@ def unpacked(value: Any) -> Message:
 # --- Node ----------------------------------------------------------------------------------------------
 
 
-def node_modules() -> Path:
-    """The folder with `ws`, installed when it is not there; without Node the test is skipped."""
-    folder = CACHE / f"ws-{WS}"
+def node_modules(*packages: str) -> Path:
+    """The folder with npm packages, installed when they are not there; without Node the test is skipped."""
+    folder = CACHE / "+".join(re.sub(r"[@^]+", "-", each) for each in packages)
     if shutil.which("node") is None or shutil.which("npm") is None:
         unavailable("Node or npm is missing: apt-get install nodejs npm")
-    if not (folder / "node_modules" / "ws" / "package.json").exists():
+    # npm writes this when it is done.
+    if not (folder / "node_modules" / ".package-lock.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "install", "--no-audit", "--no-fund", "--no-save", "--prefix", folder, f"ws@^{WS}"]
+        command = ["npm", "install", "--no-audit", "--no-fund", "--no-save", "--prefix", folder, *packages]
         done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
         if done.returncode:
-            unavailable(f"npm cannot install ws: {done.stderr}")
+            unavailable(f"npm cannot install {', '.join(packages)}: {done.stderr}")
     return folder / "node_modules"
 
 
@@ -149,7 +151,7 @@ class Node:
 
 @asynccontextmanager
 async def node() -> AsyncIterator[Node]:
-    modules = node_modules()
+    modules = node_modules(f"ws@^{WS}")
     script = Path(__file__).parent / "node" / "client.js"
     process = await asyncio.create_subprocess_exec(
         "node",

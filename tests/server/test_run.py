@@ -17,7 +17,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from antiphon import Antiphon
 from antiphon.errors import AddressInUse, ConfigurationError
 from antiphon.server import Listen
-from antiphon.server.run import bind, configuration, drainables
+from antiphon.server.run import bind, configuration
+from antiphon.server.serving import drainables
 from tests.servers import HOST, LiveServer
 
 RUN = [sys.executable, "tests/live_app.py", "{port}"]

@@ -15,25 +15,27 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypedDict, TypeVar, Unpack
 
-from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
-from starlette.types import Lifespan
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from antiphon.app.binding import Provider, Providers, Session
 from antiphon.app.binding import Scope as Lifetime
+from antiphon.app.broadcasting import Broadcasting, Broadcasts
 from antiphon.app.channels import Channels
 from antiphon.app.endpoints.endpoint import Endpoint, leave
 from antiphon.app.endpoints.events import EventEndpoint
 from antiphon.app.endpoints.view import EndpointOptions, options_of, websocket
-from antiphon.app.http import route
-from antiphon.app.routes import endpoint_route, not_found
+from antiphon.app.health import health_of, health_route
+from antiphon.app.http import HttpRoutes
+from antiphon.app.lifespan import told_plainly
+from antiphon.app.routes import Straight, endpoint_route, not_found
 from antiphon.app.security import OriginCheck, Origins
 from antiphon.app.services import Services
 from antiphon.brokers import MemoryBroker, broker_of
 from antiphon.channels import Broker, Channel, Hub, check
 from antiphon.connection import Terms
-from antiphon.errors import ConfigurationError
+from antiphon.errors import AntiphonError, ConfigurationError
 from antiphon.limits import Limits, Timeouts
 from antiphon.loop import WorkerThreads, spread
 from antiphon.server import Listen, Tls, run
@@ -54,7 +56,7 @@ class StarletteOptions(TypedDict, total=False):
     max_body_size: int | None
 
 
-class Antiphon(Starlette):
+class Antiphon(HttpRoutes, Broadcasts):
     """A real-time application: an ASGI application that any ASGI server can run.
 
     Args:
@@ -89,6 +91,7 @@ class Antiphon(Starlette):
         super().__init__(lifespan=self._run_lifespan, **options)
         self._lifespan = lifespan
         self._deadline: float | None = None
+        self._not_started: AntiphonError | None = None
         self.router.default = not_found
         terms = Terms(limits or Limits(), timeouts or Timeouts(), compression)
         self.providers = Providers()
@@ -105,12 +108,16 @@ class Antiphon(Starlette):
             observer=self._observe,
         )
         self.channels = Channels(self.services.hub)
+        self._broadcasting = Broadcasting(self.channel, self.providers)
         for each in routes or ():
             self.add(each)
 
     def __repr__(self) -> str:
-        connections = sum(len(each.connections) for each in self.endpoints.values())
-        return f"<Antiphon {len(self.routes)} routes, {connections} connections>"
+        return f"<Antiphon {len(self.routes)} routes, {self._connections} connections>"
+
+    @property
+    def _connections(self) -> int:
+        return sum(len(each.connections) for each in self.endpoints.values())
 
     @property
     def limits(self) -> Limits:
@@ -167,43 +174,6 @@ class Antiphon(Starlette):
         self.add(endpoint)
         return endpoint
 
-    def route(self, path: str, methods: Sequence[str] | None = None) -> Callable[[H], H]:
-        """Make a function an HTTP handler; plain functions run in worker threads.
-
-        Args:
-            path: The path, with parameters as ``/orders/{number:int}``.
-            methods: HTTP methods; GET if None.
-
-        Raises:
-            BindingError: A parameter of the handler can be bound to nothing.
-        """
-
-        def register(handler: H) -> H:
-            self.router.routes.append(route(path, handler, methods, self.services))
-            return handler
-
-        return register
-
-    def get(self, path: str) -> Callable[[H], H]:
-        """Make a function the handler of GET (and HEAD) on a path."""
-        return self.route(path, ["GET"])
-
-    def post(self, path: str) -> Callable[[H], H]:
-        """Make a function the handler of POST on a path."""
-        return self.route(path, ["POST"])
-
-    def put(self, path: str) -> Callable[[H], H]:
-        """Make a function the handler of PUT on a path."""
-        return self.route(path, ["PUT"])
-
-    def patch(self, path: str) -> Callable[[H], H]:
-        """Make a function the handler of PATCH on a path."""
-        return self.route(path, ["PATCH"])
-
-    def delete(self, path: str) -> Callable[[H], H]:
-        """Make a function the handler of DELETE on a path."""
-        return self.route(path, ["DELETE"])
-
     # --- What handlers can ask for -------------------------------------------------------------------
 
     def inject_global(self, **values: Any) -> None:
@@ -240,8 +210,28 @@ class Antiphon(Starlette):
         self._observers.append(observer)
         return observer
 
+    def health(self) -> dict[str, Any]:
+        """How this process is: plain values, no secrets.
+
+        Returns:
+            ``ok``: whether it can do all it is there for; ``running``: whether it has been started;
+            ``broker``; ``outage``: why that cannot be reached, or None; ``connections``; ``channels`` that
+            have subscribers here; ``subscribers``.
+        """
+        return health_of(self.services.hub, self._connections)
+
+    def health_check(self, path: str = "/health") -> None:
+        """Answer GET on a path with ``health()`` as JSON: 200 if it is ok, otherwise 503."""
+        self.add(health_route(path, self.health))
+
     def run(
-        self, host: str = "127.0.0.1", port: int = 8000, *, log_level: str = "info", tls: Tls | None = None
+        self,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        *,
+        log_level: str = "info",
+        tls: Tls | None = None,
+        workers: int = 1,
     ) -> None:
         """Serve this application until SIGINT or SIGTERM.
 
@@ -250,12 +240,16 @@ class Antiphon(Starlette):
             port: The port to listen on.
             log_level: ``critical``, ``error``, ``warning``, ``info``, ``debug`` or ``trace``.
             tls: What to prove the server with, for ``https`` and ``wss``; None: no TLS.
+            workers: How many processes serve. Several need a broker that spans processes; each executes the
+                program's file and finds the application by its name there, so serve under
+                ``if __name__ == "__main__"``.
 
         Raises:
             AddressInUse: Another program listens there.
-            ConfigurationError: The certificate or its key cannot be used.
+            ConfigurationError: The certificate or its key cannot be used, or there cannot be several workers.
+            SystemExit: The application did not start; the log says why.
         """
-        run(self, Listen(host, port, tls=tls), log_level=log_level)
+        run(self, Listen(host, port, tls=tls), log_level=log_level, workers=workers)
 
     async def drain(self, code: int = 1001, reason: str = "the server stops") -> None:
         """Part from all connections, and wait for them to end, within ``timeouts.drain``.
@@ -282,12 +276,36 @@ class Antiphon(Starlette):
         for endpoint in self.endpoints.values():
             await endpoint.settle(max(0.0, deadline - loop.time()))
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            self._not_started = None
+            send = told_plainly(send, lambda: self._not_started)
+        await super().__call__(scope, receive, send)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The layers that a request goes through (Starlette builds them at the first)."""
+        layers = super().build_middleware_stack()
+        if self.user_middleware or self.exception_handlers:
+            return layers
+        return Straight(self.router, layers)
+
+    def _time_left(self) -> float:
+        """Seconds that are left for stopping; all of them before it has begun."""
+        deadline = self._deadline
+        left = None if deadline is None else deadline - asyncio.get_running_loop().time()
+        return self.timeouts.drain if left is None else max(0.0, left)
+
     @asynccontextmanager
     async def _run_lifespan(self, app: Any) -> AsyncIterator[Mapping[str, Any]]:
-        await self.services.hub.start()
+        try:
+            await self.services.hub.start()
+        except AntiphonError as error:
+            self._not_started = error
+            raise
         self._deadline = None
         try:
             async with AsyncExitStack() as stack:
+                await stack.enter_async_context(self._broadcasting.running(self._time_left))
                 state = await stack.enter_async_context(self._lifespan(self)) if self._lifespan else None
                 # Handlers and what was made for them end before what they may use.
                 stack.push_async_callback(self.services.session.close)

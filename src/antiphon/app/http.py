@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Route, get_name
+from starlette.routing import Route, Router, get_name
 
 from antiphon.app.binding import Session, Site, is_async, names_in, plan
 from antiphon.app.services import Services
 from antiphon.codec import encode_json
 from antiphon.errors import InvalidChannel, InvalidParameter
+
+H = TypeVar("H", bound=Callable[..., Any])
 
 _HTML = re.compile(
     r"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|[a-z][a-z0-9-]*[\s>/])", re.IGNORECASE
@@ -72,3 +74,52 @@ def route(path: str, handler: Callable[..., Any], methods: Sequence[str] | None,
             await session.close()
 
     return Route(path, respond, methods=list(methods or ["GET"]), name=get_name(handler))
+
+
+class HttpRoutes:
+    """How an application's HTTP handlers are registered: ``app.get("/")`` and its like.
+
+    Attributes:
+        router: Where the routes go.
+        services: What handlers are bound with.
+    """
+
+    router: Router
+    services: Services
+
+    def route(self, path: str, methods: Sequence[str] | None = None) -> Callable[[H], H]:
+        """Make a function an HTTP handler; plain functions run in worker threads.
+
+        Args:
+            path: The path, with parameters as ``/orders/{number:int}``.
+            methods: HTTP methods; GET if None.
+
+        Raises:
+            BindingError: A parameter of the handler can be bound to nothing.
+        """
+
+        def register(handler: H) -> H:
+            self.router.routes.append(route(path, handler, methods, self.services))
+            return handler
+
+        return register
+
+    def get(self, path: str) -> Callable[[H], H]:
+        """Make a function the handler of GET (and HEAD) on a path."""
+        return self.route(path, ["GET"])
+
+    def post(self, path: str) -> Callable[[H], H]:
+        """Make a function the handler of POST on a path."""
+        return self.route(path, ["POST"])
+
+    def put(self, path: str) -> Callable[[H], H]:
+        """Make a function the handler of PUT on a path."""
+        return self.route(path, ["PUT"])
+
+    def patch(self, path: str) -> Callable[[H], H]:
+        """Make a function the handler of PATCH on a path."""
+        return self.route(path, ["PATCH"])
+
+    def delete(self, path: str) -> Callable[[H], H]:
+        """Make a function the handler of DELETE on a path."""
+        return self.route(path, ["DELETE"])

@@ -1,11 +1,13 @@
-"""The route to a WebSocket endpoint, and the answer where there is none."""
+"""The route to a WebSocket endpoint, a short way to it, and the answer where there is none."""
 
 from __future__ import annotations
 
+import itertools
+
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
-from starlette.routing import WebSocketRoute
-from starlette.types import Receive, Scope, Send
+from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from antiphon.app.endpoints.endpoint import Endpoint
@@ -15,6 +17,61 @@ from antiphon.connection import DENIAL
 def endpoint_route(endpoint: Endpoint) -> WebSocketRoute:
     """The Starlette route to one of our endpoints."""
     return WebSocketRoute(endpoint.path, endpoint, name=endpoint.path)
+
+
+#: Routes that match by nothing but the path and whether it is HTTP.
+_BY_PATH = (Route, WebSocketRoute, Mount)
+
+
+class Straight:
+    """The way of a handshake past layers that have nothing to do for it.
+
+    Starlette's own layers turn exceptions into responses, which our endpoints do themselves, and try one
+    route after the other. The first handshake for a path goes through them; where that shows that an
+    endpoint with a fixed path serves it, those that follow go there straight.
+
+    Args:
+        router: Whose routes they are.
+        layers: The way of everything else; no layer in it may be the application's own.
+    """
+
+    def __init__(self, router: Router, layers: ASGIApp) -> None:
+        self._router = router
+        self._layers = layers
+        self._routes: list[BaseRoute] = []
+        self._known: dict[str, WebSocketRoute] = {}
+
+    def __repr__(self) -> str:
+        return f"<Straight to {list(self._known)}>"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Elsewhere than at the root a path means something else.
+        if scope["type"] != "websocket" or scope.get("root_path"):
+            await self._layers(scope, receive, send)
+            return
+        if self._routes != self._router.routes:
+            self._routes = list(self._router.routes)
+            self._known.clear()
+        route = self._known.get(scope["path"])
+        if route is not None:
+            scope.setdefault("router", self._router)
+            scope.update(route=route, endpoint=route.endpoint, path_params={})
+            await route.app(scope, receive, send)
+            return
+        await self._layers(scope, receive, send)
+        self._learn(scope)
+
+    def _learn(self, scope: Scope) -> None:
+        route = scope.get("route")
+        if (
+            isinstance(route, WebSocketRoute)
+            and isinstance(route.endpoint, Endpoint)
+            and route.path == scope["path"]
+            and not route.param_convertors
+            # What comes before it will not match another time either; a Host, say, might.
+            and all(type(each) in _BY_PATH for each in itertools.takewhile(route.__ne__, self._routes))
+        ):
+            self._known[route.path] = route
 
 
 async def not_found(scope: Scope, receive: Receive, send: Send) -> None:

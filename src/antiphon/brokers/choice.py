@@ -7,15 +7,15 @@ from antiphon.channels import Broker
 from antiphon.errors import ConfigurationError, MissingExtra
 
 _REDIS = ("redis", "rediss", "redis+cluster", "rediss+cluster", "redis+unix", "unix")
-_NATS = ("nats", "tls+nats")
-_SCHEMES = ("memory", *_REDIS, "nats")
+_NATS = ("nats", "tls")
+_SCHEMES = ("memory", *_REDIS, *_NATS)
 
 
 def broker_of(url: str) -> Broker:
     """Make the broker that a URL chooses.
 
     Args:
-        url: ``memory://``, ``redis://…`` (also ``rediss``, ``unix``, ``redis+cluster``) or ``nats://…``.
+        url: ``memory://``, ``redis://…`` (also ``rediss``, ``unix``, ``redis+cluster``), or ``nats://…``.
 
     Raises:
         ConfigurationError: Its scheme is unknown, or something in it is wrong.
@@ -48,8 +48,7 @@ def _nats(url: str) -> Broker:
         from antiphon.brokers.nats import NatsBroker
     except ModuleNotFoundError as error:
         raise _missing("nats", error) from error
-    broker: Broker = NatsBroker(url)
-    return broker
+    return NatsBroker(url)
 
 
 def _missing(extra: str, error: ModuleNotFoundError) -> MissingExtra:

@@ -166,6 +166,7 @@ UNDEFINED = Definition()
 class _Rule(msgspec.Struct):
     pattern: str
     retention: Retention
+    data: int
 
 
 class Definitions:
@@ -204,7 +205,8 @@ class Definitions:
 
     def to_json(self) -> str:
         """What whoever publishes from outside of the application has to know, as JSON."""
-        return msgspec.json.encode([_Rule(each.pattern, each.retention) for each in self]).decode()
+        rules = [_Rule(each.pattern, each.retention, each.limits.data) for each in self]
+        return msgspec.json.encode(rules).decode()
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Definitions:
@@ -215,8 +217,10 @@ class Definitions:
         """
         definitions = cls()
         for rule in msgspec.json.decode(text, type=list[_Rule]):
-            keeps = rule.retention
-            definitions.add(Definition(rule.pattern, keeps.history, idempotency=keeps.idempotency))
+            keeps, limits = rule.retention, ChannelLimits(data=rule.data)
+            definitions.add(
+                Definition(rule.pattern, keeps.history, limits=limits, idempotency=keeps.idempotency)
+            )
         return definitions
 
     def values(self, channel: str) -> dict[str, str]:

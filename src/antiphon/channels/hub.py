@@ -41,6 +41,8 @@ class Hub:
     Args:
         broker: What carries publications between processes.
         definitions: What channels are like.
+        announces: Whether those that publish from outside are told so; a program that only listens has no
+            say in it.
 
     Attributes:
         pending: What came in this tick, by channel.
@@ -48,12 +50,15 @@ class Hub:
         statistics: What has happened.
     """
 
-    def __init__(self, broker: Broker, definitions: Definitions | None = None) -> None:
+    def __init__(
+        self, broker: Broker, definitions: Definitions | None = None, *, announces: bool = True
+    ) -> None:
         self.broker = broker
         self.definitions = definitions or Definitions()
         self.attending = Attending(broker)
         self.statistics = Statistics()
         self.pending: dict[str, list[Publication]] = {}
+        self._announces = announces and broker.spans_processes
         self._audiences: dict[str, Audience] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._mailbox: Mailbox
@@ -246,7 +251,7 @@ class Hub:
         self.attending = Attending(self.broker)
 
     async def _announce(self) -> None:
-        if self.broker.spans_processes:
+        if self._announces:
             rules = Publication(RULES, self.definitions.to_json(), is_json=True, time=time.time())
             await self.broker.publish(rules, RULES_KEPT)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -77,7 +77,8 @@ class Page:
 
     Attributes:
         publications: The oldest first.
-        position: That of the channel's newest publication; offset 0 when there was none.
+        position: That of the channel's newest publication; where there is none, one before the next, which
+            is offset 0 in a stream of its own.
         complete: Whether every publication since the position that was asked from is here, or would be
             but for the limit. If not, there are none: a position is recovered wholly or not at all.
     """
@@ -117,9 +118,11 @@ class Batch:
 
     def form(self, make: Callable[[Sequence[Publication]], T]) -> T:
         """The publications in the form that a function makes of them; the function is called once."""
-        if make not in self._forms:
-            self._forms[make] = make(self.publications)
-        return cast(T, self._forms[make])
+        # Asked for by each subscriber: one look-up, and no cast with a type to evaluate.
+        form = self._forms.get(make)
+        if form is None:
+            form = self._forms[make] = make(self.publications)
+        return form  # type: ignore[return-value]
 
     def without(self, connection: str) -> Batch:
         """What is left of it for one connection that some of it excludes."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence, Sized
+from os import urandom
 from typing import Any, Protocol
-from uuid import uuid4
 
 from antiphon.connection.inbox import Inbox
 from antiphon.connection.life import Life, nothing
@@ -51,6 +51,16 @@ class NothingAhead:
 NOTHING_AHEAD = NothingAhead()
 
 
+def new_id() -> str:
+    """A random UUID as text (RFC 9562 § 5.4); ``uuid.uuid4`` takes three times as long to the same end."""
+    text = urandom(16).hex()
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:]}"
+
+
+#: RFC 9562 § 4.1: the highest two bits of this digit are 10.
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+
+
 class Connection(Life):
     """One peer: its life, its inbox, and the transport beneath.
 
@@ -81,7 +91,7 @@ class Connection(Life):
 
     def __init__(self, transport: Transport, options: Options, limits: Limits) -> None:
         super().__init__(transport, options)
-        self.id = str(uuid4())
+        self.id = new_id()
         self.inbox = Inbox(transport, limits.inbound_messages, limits.inbound)
         self.messages_received: Callable[[Sequence[str | bytes]], None] = self.inbox.put
         self.ahead: Ahead = NOTHING_AHEAD

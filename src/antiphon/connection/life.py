@@ -16,9 +16,11 @@ from antiphon.errors import ConnectionClosed, HandshakeRejected, WebSocketDiscon
 from antiphon.wire.close import is_valid_code
 
 # Looking a member up in its enumeration costs more than the rest of the test it is for.
+_ADMITTED = Phase.ADMITTED
 _OPEN = Phase.OPEN
 _CLOSED = Phase.CLOSED
 _REJECTED = Phase.REJECTED
+_USABLE = frozenset((Phase.CONNECTING, _ADMITTED, _OPEN))
 
 
 class Keeper(Protocol):
@@ -77,12 +79,12 @@ class Life:
     @property
     def closed(self) -> bool:
         """Whether nothing more can be sent: closed by either side, refused, or gone."""
-        return self._phase not in (Phase.OPEN, Phase.CONNECTING, Phase.ADMITTED)
+        return self._phase not in _USABLE
 
     @property
     def accepted(self) -> bool:
         """Whether the handshake is accepted and the connection not closed."""
-        return self._phase is Phase.OPEN or self._phase is Phase.ADMITTED
+        return self._phase is _OPEN or self._phase is _ADMITTED
 
     @property
     def ended(self) -> bool:
@@ -107,7 +109,7 @@ class Life:
     @property
     def closed_here(self) -> bool:
         """Whether it was this side that closed or refused."""
-        return self._closed_here or self._phase is Phase.REJECTED
+        return self._closed_here or self._phase is _REJECTED
 
     def catches(self, code: int) -> bool:
         """Whether a disconnect with this code ends a view quietly."""
@@ -116,7 +118,7 @@ class Life:
     def gone(self) -> WebSocketDisconnect:
         """The exception that says how this connection ended."""
         code, reason = self._close_code or 1006, self._close_reason
-        if self._phase is Phase.REJECTED:
+        if self._phase is _REJECTED:
             return HandshakeRejected(code, "the handshake was refused")
         if self._closed_here:
             return ConnectionClosed(code, reason)
@@ -132,9 +134,9 @@ class Life:
             WebSocketDisconnect: It was refused, or the peer is gone.
             ValueError: A header cannot be sent.
         """
-        if self._phase is Phase.OPEN:
+        if self._phase is _OPEN:
             raise RuntimeError("this WebSocket is accepted already")
-        if self._phase is not Phase.ADMITTED:
+        if self._phase is not _ADMITTED:
             self._answer(Move.ACCEPT, self._transport.accept, subprotocol, headers)
         elif subprotocol is None and not headers:
             self._move(Move.ACCEPT)
@@ -161,11 +163,11 @@ class Life:
             WebSocketDisconnect: It was refused before, or the peer is gone.
             ValueError: No handshake can be refused with this status, or a header cannot be sent.
         """
-        if self._phase is Phase.ADMITTED:
+        if self._phase is _ADMITTED:
             # Nobody's mistake: the handler took long to decide. To the peer it is a policy violation.
             self.end(1008)
             return
-        if self._phase is Phase.OPEN:
+        if self._phase is _OPEN:
             raise RuntimeError("this WebSocket is accepted already: close it, it can't be refused")
         self._answer(Move.REJECT, self._transport.reject, status, headers, body)
 
@@ -229,7 +231,7 @@ class Life:
 
     def when_lost(self, callback: Callable[[], None]) -> None:
         """Have a function called once when the connection is over; at once if it is."""
-        if self._phase is Phase.CLOSED:
+        if self._phase is _CLOSED:
             callback()
         else:
             self._when_lost.append(callback)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from antiphon.connection.prepared import Prepared
 from antiphon.limits import Limits, Timeouts
-from antiphon.wire import Deflate
+from antiphon.wire import Deflate, ParserLimits
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -25,11 +25,18 @@ class Terms:
         limits: How much a peer may use.
         timeouts: How long to wait for it.
         compression: What to agree on if the client offers permessage-deflate; None: nothing.
+        parsing: The limits that parsers hold a peer to: one value for all connections.
     """
 
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
     compression: Deflate | None = None
+    parsing: ParserLimits = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        limits = self.limits
+        parsing = ParserLimits(limits.frame or limits.message, limits.message, limits.fragments)
+        object.__setattr__(self, "parsing", parsing)
 
 
 class Receiver(Protocol):

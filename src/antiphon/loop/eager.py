@@ -24,7 +24,8 @@ from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Callable, Coroutine, Generator
 from sys import getrefcount
 from typing import Any
-from weakref import WeakKeyDictionary
+
+from antiphon.loop.each import ForEachLoop
 
 #: Tasks that stand ready at most; where none does, a coroutine gets an ordinary task.
 MOST = 16
@@ -64,11 +65,6 @@ class Ready:
         self.pristine = self.context.copy()
         self.task: Task[None] = loop.create_task(self._stand(), context=self.context)
         self.task.set_name("antiphon: stands ready")
-
-    @property
-    def changed(self) -> bool:
-        """Whether the coroutine that it ran as has left a trace: a context variable, a cancellation."""
-        return not self.usable or self.context != self.pristine
 
     def retire(self) -> None:
         """Let the task end, soon, as the one coroutine's that it was used for."""
@@ -175,7 +171,13 @@ class EagerTasks:
             waits_for = ready.run(coroutine.send, None)
         except StopIteration:
             _leave_task(loop, task)
-            if getrefcount(task) != references or task._callbacks or ready.changed:
+            if (
+                getrefcount(task) != references
+                or task._callbacks
+                or not ready.usable
+                or ready.context != ready.pristine
+            ):
+                # Something has kept the task, cancelled it, or changed its context.
                 self._retire(ready)
             return None
         except BaseException:
@@ -198,14 +200,7 @@ class EagerTasks:
         ready.retire()
 
 
-_tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, EagerTasks] = WeakKeyDictionary()
-
-
-def _ready_of(loop: asyncio.AbstractEventLoop) -> EagerTasks:
-    tasks = _tasks.get(loop)
-    if tasks is None:
-        tasks = _tasks[loop] = EagerTasks(loop)
-    return tasks
+_ready_of = ForEachLoop(EagerTasks)
 
 
 def eager_tasks() -> EagerTasks:

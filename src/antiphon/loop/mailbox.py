@@ -11,7 +11,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary
+
+from antiphon.loop.each import ForEachLoop
 
 
 class Mailbox:
@@ -56,12 +57,5 @@ class Mailbox:
                 )
 
 
-_mailboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, Mailbox] = WeakKeyDictionary()
-
-
-def mailbox_of(loop: asyncio.AbstractEventLoop) -> Mailbox:
-    """The mailbox of an event loop; to be asked for on that loop."""
-    mailbox = _mailboxes.get(loop)
-    if mailbox is None:
-        mailbox = _mailboxes[loop] = Mailbox(loop)
-    return mailbox
+#: The mailbox of an event loop; to be asked for on that loop.
+mailbox_of = ForEachLoop(Mailbox)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from typing import Protocol
-from weakref import WeakKeyDictionary
+
+from antiphon.loop.each import ForEachLoop
 
 
 class Flushing(Protocol):
@@ -36,12 +37,5 @@ class Tick:
             member.flush()
 
 
-_ticks: WeakKeyDictionary[asyncio.AbstractEventLoop, Tick] = WeakKeyDictionary()
-
-
-def tick_of(loop: asyncio.AbstractEventLoop) -> Tick:
-    """The current tick of an event loop."""
-    tick = _ticks.get(loop)
-    if tick is None:
-        tick = _ticks[loop] = Tick(loop)
-    return tick
+#: The current tick of an event loop.
+tick_of = ForEachLoop(Tick)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import math
 from typing import Protocol
-from weakref import WeakKeyDictionary
+
+from antiphon.loop.each import ForEachLoop
 
 TICK = 1.0
 
@@ -92,12 +93,5 @@ class Wheel:
             self._timer = None
 
 
-_wheels: WeakKeyDictionary[asyncio.AbstractEventLoop, Wheel] = WeakKeyDictionary()
-
-
-def wheel_of(loop: asyncio.AbstractEventLoop) -> Wheel:
-    """The wheel of an event loop."""
-    wheel = _wheels.get(loop)
-    if wheel is None:
-        wheel = _wheels[loop] = Wheel(loop)
-    return wheel
+#: The wheel of an event loop.
+wheel_of = ForEachLoop(Wheel)

@@ -1,7 +1,8 @@
 """uvicorn's HTTP protocol, with what it lacks against a hostile peer.
 
-Every connection begins here, WebSockets too. How many there may be, how large the head of a request may
-be and how long it may take is decided here; what follows is uvicorn's, or ``WebSocketProtocol``'s.
+Whatever does not begin with a whole opening handshake comes here from the ``Doorway``. How large the head
+of a request may be and how long it may take is decided here; what follows is uvicorn's, or
+``WebSocketProtocol``'s.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class HttpProtocol(HttpToolsProtocol):
         config: uvicorn's configuration.
         server_state: What the connections of the server share.
         app_state: What the application's lifespan left for its scopes.
+        refusal: What the first request is answered with, if there is no room for this connection.
     """
 
     def __init__(
@@ -41,13 +43,14 @@ class HttpProtocol(HttpToolsProtocol):
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
+        refusal: HandshakeError | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._reception = reception_of(config, server_state)
         self._limits = self._reception.terms.limits
         self._timeouts = self._reception.terms.timeouts
         self._wheel = wheel_of(self.loop)
-        self._refusal: HandshakeError | None = None
+        self._refusal = refusal
         self._refused = False
         self._abort: asyncio.TimerHandle | None = None
         # The head of the request that is read now, until it is complete.
@@ -61,18 +64,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     # --- asyncio's protocol --------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count the connection; one too many is told so when its request comes."""
+    def connection_made(self, transport: asyncio.BaseTransport, left: float | None = None) -> None:
+        """Get the socket, and what is left of the time for the first head, in seconds; None: all of it."""
         # uvloop's transports are no subclasses of asyncio's.
         super().connection_made(cast(asyncio.Transport, transport))
-        if self._reception.overrun:
-            self.transport.abort()
-            return
-        try:
-            self._reception.enter(transport, self.client[0] if self.client else None)
-        except HandshakeError as full:
-            self._refusal = full
-        self._wheel.add(self, self._timeouts.handshake)
+        self._wheel.add(self, self._timeouts.handshake if left is None else left)
 
     def data_received(self, data: bytes) -> None:
         """Parse a chunk; whoever sends a head without end gets to hear that it is too large."""
@@ -150,8 +146,8 @@ class HttpProtocol(HttpToolsProtocol):
         # What came with the head: RFC 6455 § 4.1 forbids it, but nothing is dropped without a word.
         upgrade = sys.exception()
         early = self._chunk[upgrade.args[0] :] if isinstance(upgrade, HttpParserUpgrade) else b""
-        protocol.begin(request, early)
         self.transport.set_protocol(protocol)
+        protocol.begin(request, early)
 
     # --- Refusing ------------------------------------------------------------------------------------
 

@@ -61,6 +61,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._reception = reception_of(config, server_state)
         self._terms = self._reception.terms
         self._socket: asyncio.Transport
+        self._client: tuple[str, int] | None = None
         self._opening: Opening | None = None
         self._path = ""
         self._early = bytearray()
@@ -76,7 +77,13 @@ class WebSocketProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Get the socket from the HTTP protocol."""
         # uvloop's transports are no subclasses of asyncio's.
-        self._socket = cast(asyncio.Transport, transport)
+        socket = cast(asyncio.Transport, transport)
+        self.take(socket, get_remote_addr(socket))
+
+    def take(self, socket: asyncio.Transport, client: tuple[str, int] | None) -> None:
+        """Get the socket from whoever knows already who is at its other end."""
+        self._socket = socket
+        self._client = client
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -96,7 +103,16 @@ class WebSocketProtocol(asyncio.Protocol):
     def begin(self, request: Request, early: bytes = b"") -> None:
         """Run the application for a request, if it is an opening handshake; keep what came with it."""
         try:
-            self._opening = read_opening(request)
+            opening = read_opening(request)
+        except HandshakeError as error:
+            self._refuse(error)
+        else:
+            self.answer(request, opening, early)
+
+    def answer(self, request: Request, opening: Opening, early: bytes = b"") -> None:
+        """Run the application for an opening handshake, if there is room."""
+        self._opening = opening
+        try:
             self._enter(request)
         except HandshakeError as error:
             self._refuse(error)
@@ -104,7 +120,7 @@ class WebSocketProtocol(asyncio.Protocol):
         if early:
             self.data_received(early)
         wheel_of(asyncio.get_running_loop()).add(self, self._terms.timeouts.handshake)
-        self._run(self._scope(request, self._opening))
+        self._run(self._scope(request, opening))
 
     def _refuse(self, error: HandshakeError) -> None:
         logger.info("a handshake was refused: %s", error)
@@ -140,7 +156,7 @@ class WebSocketProtocol(asyncio.Protocol):
         Raises:
             HandshakeError: There are too many.
         """
-        address = (get_remote_addr(self._socket) or (None,))[0]
+        address = self._client[0] if self._client else None
         self._reception.enter(self._socket, address)
         self._reception.recognise(self._socket, address, request.headers)
 
@@ -158,7 +174,7 @@ class WebSocketProtocol(asyncio.Protocol):
             "http_version": request.version,
             "scheme": "wss" if is_ssl(self._socket) else "ws",
             "server": get_local_addr(self._socket),
-            "client": get_remote_addr(self._socket),
+            "client": self._client,
             "root_path": root,
             "path": self._path,
             "raw_path": (root + path).encode("latin-1"),
@@ -171,7 +187,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _run(self, scope: dict[str, Any]) -> None:
         bridge = AsgiBridge(self)
-        task = asyncio.ensure_future(self._serve(scope, bridge))
+        task = asyncio.get_running_loop().create_task(self._serve(scope, bridge))
         self._server.tasks.add(task)
         task.add_done_callback(self._server.tasks.discard)
 
@@ -215,8 +231,8 @@ class WebSocketProtocol(asyncio.Protocol):
         opening = self._opening
         assert opening is not None
         agreement = None if compression is None else negotiate(opening.extensions, compression)
-        headers = [*self._server.default_headers, *headers]
-        response = accept(opening, subprotocol=subprotocol, agreement=agreement, headers=headers)
+        lines = self._reception.lines(self._server.default_headers)
+        response = accept(opening, subprotocol=subprotocol, agreement=agreement, headers=headers, lines=lines)
         self._log("[accepted]")
         return response, agreement
 
@@ -239,5 +255,5 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _log(self, outcome: str) -> None:
         if logger.isEnabledFor(logging.INFO):
-            client = get_remote_addr(self._socket) or ("?", 0)
+            client = self._client or ("?", 0)
             logger.info('%s:%d - "WebSocket %s" %s', *client, quote(self._path), outcome)

@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 import logging
 import time
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 from antiphon.connection import Terms
 from antiphon.connection.transports.direct import DirectTransport
 from antiphon.limits import Limits, Timeouts
-from antiphon.wire import Deflate, HandshakeError
+from antiphon.wire import Deflate, HandshakeError, header_lines
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -62,6 +62,9 @@ class Reception:
         self._clock = clock
         self._inside: dict[asyncio.BaseTransport, str] = {}
         self._by_address: dict[str, int] = {}
+        # The headers that every answer has, and the same as lines.
+        self._headers: Sequence[tuple[bytes, bytes]] | None = None
+        self._lines = b""
         # How many came from each address in this second, and whether a refusal was told of.
         self._second = 0
         self._new: dict[str, int] = {}
@@ -102,6 +105,8 @@ class Reception:
         if self._inside.get(socket) or address not in self._trusted:
             return
         values = [value for name, value in headers if name == b"x-forwarded-for"]
+        if not values:
+            return
         hosts = [_bare(host) for host in b",".join(values).decode("latin-1").split(",")]
         # Each proxy adds at the end whom it got the request from; what is before may be made up.
         client = next((host for host in reversed(hosts) if host and host not in self._trusted), None)
@@ -117,6 +122,17 @@ class Reception:
                 self._by_address[address] = left
             else:
                 del self._by_address[address]
+
+    def lines(self, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """The headers of every answer as lines; made anew when the server has made others.
+
+        Raises:
+            ValueError: One of them is none.
+        """
+        if headers is not self._headers:
+            self._lines = header_lines(headers)
+            self._headers = headers
+        return self._lines
 
     def _gone(self, connection: DirectTransport) -> None:
         self._connections.discard(connection)

@@ -55,6 +55,11 @@ _OURS_REFUSED = {b"connection", b"content-length", b"transfer-encoding"}
 
 _UPGRADE = (b"upgrade", b"websocket")
 
+#: How every 101 response begins, up to the answer to the key.
+_ACCEPTED = (
+    b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: "
+)
+
 COMMON = {
     name: name
     for name in (
@@ -111,8 +116,17 @@ class Request:
     _fields: dict[bytes, list[str]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        fields = self._fields
         for name, value in self.headers:
-            self._fields.setdefault(name, []).append(value.decode("latin-1"))
+            if name in fields:
+                fields[name].append(value.decode("latin-1"))
+            else:
+                fields[name] = [value.decode("latin-1")]
+
+    @property
+    def repeats(self) -> bool:
+        """Whether some header field comes more than once."""
+        return len(self._fields) < len(self.headers)
 
     def values(self, name: bytes) -> list[str]:
         """The values of one header field, in order."""
@@ -170,17 +184,23 @@ def read_opening(request: Request) -> Opening:
         raise HandshakeError(405, "method is not GET (RFC 6455 § 4.2.1)", [(b"allow", b"GET")])
     if request.version < "1.1":
         raise HandshakeError(400, "HTTP version below 1.1 (RFC 6455 § 4.2.1)")
-    for name in _SINGLE:
-        if len(request.values(name)) > 1:
-            raise HandshakeError(400, f"header {name.decode()} repeated (RFC 6455 § 11.3)")
+    if request.repeats:
+        for name in _SINGLE:
+            if len(request.values(name)) > 1:
+                raise HandshakeError(400, f"header {name.decode()} repeated (RFC 6455 § 11.3)")
     if not _value(request, b"host"):
         raise HandshakeError(400, "header host missing (RFC 6455 § 4.2.1)")
     if request.values(b"transfer-encoding") or request.values(b"content-length") not in ([], ["0"]):
         # Its body would be taken for frames, or the other way round.
         raise HandshakeError(400, "opening handshake with a body (RFC 6455 § 4.1)")
-    if "websocket" not in _listed(request, b"upgrade", _products):
+    # What nearly all clients send needs no grammar.
+    if request.values(b"upgrade") != ["websocket"] and "websocket" not in _listed(
+        request, b"upgrade", _products
+    ):
         raise HandshakeError(426, "header upgrade lacks websocket (RFC 6455 § 4.2.1)", [_UPGRADE])
-    if "upgrade" not in (option.lower() for option in _listed(request, b"connection", tokens)):
+    if request.values(b"connection") != ["Upgrade"] and "upgrade" not in (
+        option.lower() for option in _listed(request, b"connection", tokens)
+    ):
         raise HandshakeError(426, "header connection lacks upgrade (RFC 6455 § 4.2.1)", [_UPGRADE])
     if _value(request, b"sec-websocket-version") != "13":
         raise HandshakeError(
@@ -214,6 +234,7 @@ def accept(
     subprotocol: str | None = None,
     agreement: Agreement | None = None,
     headers: Headers = (),
+    lines: bytes = b"",
 ) -> bytes:
     """Build the 101 response (RFC 6455 § 4.2.2).
 
@@ -222,6 +243,7 @@ def accept(
         subprotocol: One of those offered, or none.
         agreement: On compression, or none.
         headers: Further header fields, written by the application.
+        lines: Header fields that all answers have, as ``header_lines`` made them.
 
     Raises:
         ValueError: The subprotocol was not offered, or a header is none, or is ours to write.
@@ -233,16 +255,14 @@ def accept(
     for name, _ in headers:
         if name.lower() in _OURS_ACCEPTED:
             raise ValueError(f"header {name.decode()} belongs to the handshake (RFC 6455 § 4.2.2)")
-    fields = [
-        _UPGRADE,
-        (b"connection", b"Upgrade"),
-        (b"sec-websocket-accept", accept_key(opening.key).encode()),
-    ]
+    fields: list[tuple[bytes, bytes]] = []
     if subprotocol is not None:
         fields.append((b"sec-websocket-protocol", subprotocol.encode()))
     if agreement is not None:
         fields.append((b"sec-websocket-extensions", agreement.response.encode()))
-    return _head(101, [*fields, *headers])
+    if fields or headers:
+        lines = header_lines([*fields, *headers]) + lines
+    return b"%b%b\r\n%b\r\n" % (_ACCEPTED, accept_key(opening.key).encode(), lines)
 
 
 def refuse(status: int, headers: Headers = (), body: bytes = b"") -> bytes:
@@ -276,11 +296,20 @@ def _head(status: int, headers: Headers) -> bytes:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = ""  # RFC 9112 § 4: a client ignores it anyhow
-    lines = [b"HTTP/1.1 %d %b" % (status, phrase.encode())]
+    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, phrase.encode(), header_lines(headers))
+
+
+def header_lines(headers: Headers) -> bytes:
+    """Write header fields as the lines of a head, each with its end.
+
+    Raises:
+        ValueError: A header is none.
+    """
+    lines = []
     for name, value in headers:
         check_field(name, value)
-        lines.append(b"%b: %b" % (name, value))
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+        lines.append(b"%b: %b\r\n" % (name, value))
+    return b"".join(lines)
 
 
 def _value(request: Request, name: bytes) -> str:

@@ -15,6 +15,7 @@ error is raised by the call that has no event to return, and ``more`` stays true
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from antiphon.errors import ProtocolError
 from antiphon.wire.assembly import DEFAULT_LIMITS, Assembly, ParserLimits, not_utf8, too_big
@@ -30,8 +31,12 @@ except ImportError:
 #: A text message, a binary message, or a control frame.
 Event = str | bytes | Ping | Pong | Close
 
-_TEXT = FIN | Opcode.TEXT
-_BINARY = FIN | Opcode.BINARY
+# As plain numbers: looking a member up in its enumeration costs more than the comparison it is for.
+_CONTINUATION, _TEXT_OPCODE, _CLOSE, _PING, _PONG = map(
+    int, (Opcode.CONTINUATION, Opcode.TEXT, Opcode.CLOSE, Opcode.PING, Opcode.PONG)
+)
+_TEXT = FIN | _TEXT_OPCODE
+_BINARY = FIN | int(Opcode.BINARY)
 _OPCODES = frozenset(map(int, Opcode))
 
 _PROTOCOL = CloseCode.PROTOCOL_ERROR
@@ -148,7 +153,21 @@ class Parser:
                     pass
             elif first == _BINARY:
                 return [_unmask(data, 8, size, data[4:8])]
-        return self._feed(data, sys.maxsize if at_most is None else at_most)
+        room = sys.maxsize if at_most is None else at_most
+        if 6 <= self._short < size:
+            return self._several(data, room)
+        return self._feed(data, room)
+
+    def _several(self, data: bytes, room: int) -> list[Event]:
+        """Take a chunk that begins where a frame does: most of them hold short messages and nothing else."""
+        events: list[Event] = []
+        try:
+            at = _burst(data, 0, min(self._limit, SHORT), room, events)
+        except UnicodeDecodeError:
+            return self._fail(not_utf8(), events)
+        if at == len(data):
+            return events
+        return self._go_on(data, at, room, events)
 
     def _feed(self, data: bytes, room: int) -> list[Event]:
         if self._error is not None:
@@ -162,7 +181,10 @@ class Parser:
                 data = self._rest[self._at :] + data
             else:
                 data, at = self._rest, self._at
-        events: list[Event] = []
+        return self._go_on(data, at, room, [])
+
+    def _go_on(self, data: bytes, at: int, room: int, events: list[Event]) -> list[Event]:
+        """Parse from ``at`` on, and keep what is not complete."""
         try:
             at = self._parse(data, at, room, events)
         except ProtocolError as error:
@@ -184,7 +206,7 @@ class Parser:
         while at < end and len(events) < room and not self._closed:
             if not self._missing:
                 if self._assembly is None:
-                    at = self._burst(data, at, room, events)
+                    at = _burst(data, at, min(self._limit, SHORT), room, events)
                     if at == end or len(events) == room:
                         break
                 start = self._header(data, at)
@@ -193,26 +215,6 @@ class Parser:
                 at = start
             at = self._payload(data, at, events)
         return end if self._closed else at
-
-    def _burst(self, data: bytes, at: int, room: int, events: list[Event]) -> int:
-        """Parse short messages, as many as follow one another; return where they stop."""
-        end = len(data)
-        longest = min(self._limit, SHORT)
-        while len(events) < room and at + 6 <= end:
-            first = data[at]
-            size = data[at + 1] - _MASKED
-            start = at + 6
-            stop = start + size
-            if not 0 <= size <= longest or stop > end:
-                break
-            if first == _TEXT:
-                events.append(apply_mask(data[start:stop], data[at + 2 : start]).decode())
-            elif first == _BINARY:
-                events.append(apply_mask(data[start:stop], data[at + 2 : start]))
-            else:
-                break
-            at = stop
-        return at
 
     def _header(self, data: bytes, at: int) -> int:
         """Begin the frame at ``at``; return where its payload starts, -1 if that is not known."""
@@ -251,14 +253,14 @@ class Parser:
             raise _broken(f"reserved opcode {opcode}", "5.2")
         if not second & _MASKED:
             raise _broken("frame not masked", "5.1")
-        if opcode >= Opcode.CLOSE:
+        if opcode >= _CLOSE:
             if not first & FIN:
                 raise _broken("control frame fragmented", "5.5")
             if second & 0x7F > SHORT:
                 raise _broken("control frame of more than 125 bytes", "5.5")
             if first & RSV1:
                 raise ProtocolError(_PROTOCOL, "control frame deflated (RFC 7692 § 6.1)")
-        elif opcode == Opcode.CONTINUATION:
+        elif opcode == _CONTINUATION:
             if self._assembly is None:
                 raise _broken("continuation of no message", "5.4")
             if first & RSV1:
@@ -271,7 +273,7 @@ class Parser:
         if length > self._limits.frame:
             raise too_big(f"frame of more than {self._limits.frame} bytes")
         opcode = first & 0x0F
-        if opcode >= Opcode.CLOSE:
+        if opcode >= _CLOSE:
             return
         if self._assembly is None:
             if first & FIN and not first & RSV1:
@@ -307,18 +309,18 @@ class Parser:
     def _complete(self, payload: bytes, events: list[Event]) -> None:
         """Make an event of the frame that is complete, if it is one."""
         opcode = self._first & 0x0F
-        if opcode >= Opcode.CLOSE:
+        if opcode >= _CLOSE:
             self.control = True
-        if opcode == Opcode.PING:
+        if opcode == _PING:
             events.append(Ping(payload))
-        elif opcode == Opcode.PONG:
+        elif opcode == _PONG:
             events.append(Pong(payload))
-        elif opcode == Opcode.CLOSE:
+        elif opcode == _CLOSE:
             events.append(parse_close(payload))
             self._closed = True
             self._assembly = None
         elif self._assembly is None:
-            events.append(payload.decode() if opcode == Opcode.TEXT else payload)
+            events.append(payload.decode() if opcode == _TEXT_OPCODE else payload)
         else:
             message = self._assembly.add(payload, bool(self._first & FIN))
             if message is not None:
@@ -344,9 +346,34 @@ class Parser:
         return events
 
 
+def _burst(data: bytes, at: int, longest: int, room: int, events: list[Event]) -> int:
+    """Parse messages of at most ``longest`` bytes, as many as follow one another; return where they stop."""
+    end = len(data)
+    last = end - 6
+    longest += _MASKED
+    for _ in range(room - len(events)):
+        if at > last:
+            break
+        length = data[at + 1]
+        start = at + 6
+        stop = start + length - _MASKED
+        if not _MASKED <= length <= longest or stop > end:
+            break
+        first = data[at]
+        if first == _TEXT:
+            events.append(apply_mask(data[start:stop], data[at + 2 : start]).decode())
+        elif first == _BINARY:
+            events.append(apply_mask(data[start:stop], data[at + 2 : start]))
+        else:
+            break
+        at = stop
+    return at
+
+
 def _unmask(data: bytes, start: int, stop: int, mask: bytes) -> bytes:
     if stop - start >= _VIEW_PAYS:
-        return apply_mask(memoryview(data)[start:stop], mask)
+        view: Any = memoryview(data)  # any buffer does; up to websockets 15 its types say bytes only
+        return apply_mask(view[start:stop], mask)
     return apply_mask(data[start:stop], mask)
 
 

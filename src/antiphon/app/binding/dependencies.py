@@ -11,7 +11,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -50,11 +50,14 @@ class Provider:
         factory: What makes it, with parameters bound as a handler's are; or None for a constant.
         value: The constant.
         scope: ``"connection"``: made for each connection or request. ``"app"``: made once.
+        derived: Whether it also makes the classes that derive from its type; the factory is then given
+            the one that is asked for.
     """
 
     factory: Callable[..., Any] | None = None
     value: Any = None
     scope: Scope = "connection"
+    derived: bool = False
 
 
 class Providers:
@@ -111,8 +114,18 @@ class Providers:
         found = self._table.get(key)
         if found is None:
             self._missed.add(key)
-            return None if self.outer is None else self.outer.find(key)
+            found = self._of_base(key)
+        if found is None and self.outer is not None:
+            return self.outer.find(key)
         return found
+
+    def _of_base(self, key: Key) -> Provider | None:
+        """The provider of a type that this one derives from, if it makes derived ones too."""
+        for base in getattr(key, "__mro__", ()):
+            provider = self._table.get(base)
+            if provider is not None and provider.derived and provider.factory is not None:
+                return replace(provider, factory=partial(provider.factory, key))
+        return None
 
     @property
     def names(self) -> list[str]:

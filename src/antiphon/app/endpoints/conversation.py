@@ -81,6 +81,7 @@ class Conversation:
         "_eager",
         "_finished",
         "_host",
+        "_on_message",
         "_over",
         "_session",
         "_worker",
@@ -97,6 +98,7 @@ class Conversation:
         self._finished = False
         self._begins = False
         self._decode: Decoder
+        self._on_message: Call
         self._busy = True
         self._worker: asyncio.Task[None] | None = None
         self._eager: EagerTasks = eager_tasks()
@@ -123,6 +125,7 @@ class Conversation:
             on_message = self._host.handlers.get("message")
             if on_message is not None:
                 self._decode = on_message.decode
+                self._on_message = self._calls["message"]
                 self._begins = on_message.is_async
                 if on_message.is_inline:
                     ws.messages_received = self._handle_inline
@@ -197,7 +200,7 @@ class Conversation:
 
     def _handle_inline(self, messages: Sequence[str | bytes]) -> None:
         """Handle messages by a plain function here and now; whatever has to wait gets a task."""
-        ws, call, decode = self._ws, self._calls["message"], self._decode
+        ws, call, decode = self._ws, self._on_message, self._decode
         if self._busy:
             ws.inbox.put(messages)
             return
@@ -233,7 +236,7 @@ class Conversation:
         ws = self._ws
         ws.answering = True
         try:
-            value = await self._calls["message"](ws, self._decode(message))
+            value = await self._on_message(ws, self._decode(message))
             if value is not None:
                 await self._reply(value)
         except asyncio.CancelledError as cancelled:
@@ -248,10 +251,11 @@ class Conversation:
 
     async def _handle_waiting(self, handler: Handler, call: Call) -> None:
         ws, inbox, decode = self._ws, self._ws.inbox, handler.decode
-        waiting = inbox.waiting
+        waiting, is_async = inbox.waiting, handler.is_async
+        in_thread = not (is_async or handler.is_inline)
         while waiting:
             ws.answering = True
-            if not (handler.is_async or handler.is_inline):
+            if in_thread:
                 await self._hand_over(call, decode)
                 continue
             message = waiting.pop(0)
@@ -259,7 +263,7 @@ class Conversation:
                 inbox.relax()
             try:
                 value = call(ws, decode(message))
-                if handler.is_async:
+                if is_async:
                     value = await value
                 if value is not None:
                     await self._reply(value)

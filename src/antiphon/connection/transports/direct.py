@@ -27,7 +27,6 @@ from antiphon.wire import (
     Event,
     Opcode,
     Parser,
-    ParserLimits,
     Ping,
     Pong,
     Session,
@@ -155,7 +154,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
     # --- The contract of a transport -----------------------------------------------------------------
 
     def accept(self, subprotocol: str | None, headers: Headers) -> None:
-        handshake, limits = self._handshake, self.terms.limits
+        handshake = self._handshake
         assert handshake is not None
         response, agreement = handshake.accept(subprotocol, headers, self.terms.compression)
         self._session.accepted()
@@ -163,10 +162,8 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         inflater = None
         if agreement is not None:
             inflater, self._compression = agreement.inflater(), Compression(agreement)
-        self._parser = Parser(
-            ParserLimits(limits.frame or limits.message, limits.message, limits.fragments), inflater
-        )
-        self.socket.set_write_buffer_limits(high=limits.high_water)
+        self._parser = Parser(self.terms.parsing, inflater)
+        self.socket.set_write_buffer_limits(high=self.terms.limits.high_water)
         early = handshake.hand_over(self)
         self._write(response)
         self._look_after()

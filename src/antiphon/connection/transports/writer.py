@@ -77,8 +77,11 @@ class FrameWriter:
         Raises:
             OutboxFull: There is no room for it.
         """
+        # The most common first; it has to be an exact comparison, which costs half of isinstance.
         if self._compression is not None:
             data = self._compression.frames(message)
+        elif message.__class__ is str:
+            data = text_frame(message)
         elif isinstance(message, Prepared):
             data = message.frames
         elif isinstance(message, str):

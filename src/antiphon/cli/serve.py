@@ -1,4 +1,4 @@
-"""The command ``antiphon``."""
+"""``antiphon run``: serve an application."""
 
 from __future__ import annotations
 
@@ -6,50 +6,19 @@ import argparse
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
+from typing import Any
 
-from uvicorn.importer import ImportFromStringError
-
-from antiphon.errors import AntiphonError
 from antiphon.limits import Limits, Number, Timeouts
 from antiphon.server import Changes, Listen, Tls, run
 
 _LEVELS = ("critical", "error", "warning", "info", "debug", "trace")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command with these arguments, those of the process by default.
-
-    Returns:
-        The exit status: 0, or 1 after an error that is told in one line.
-    """
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    tls = None
-    if options.certfile is not None:
-        tls = Tls(options.certfile, options.keyfile, options.password)
-    elif options.keyfile is not None or options.password is not None:
-        parser.error("--ssl-keyfile and --ssl-keyfile-password need --ssl-certfile")
-    # The application is looked for where the command is given, as ``python -m`` does.
-    sys.path.insert(0, os.getcwd())
-    try:
-        run(
-            options.app,
-            Listen(options.host, options.port, options.trust_proxies, tls),
-            log_level=options.log_level,
-            reload=options.reload,
-            changes=Changes(dict(options.limit), dict(options.timeout)),
-        )
-    except (AntiphonError, ImportFromStringError) as error:
-        print(f"antiphon: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="antiphon", description="Real-time for Python.")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+def add_to(commands: Any) -> None:
+    """Add the command."""
     serve = commands.add_parser(
         "run",
         help="serve an application",
@@ -62,6 +31,13 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("app", metavar="MODULE:APP", help="the application, as in chat.app:app")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on")
     serve.add_argument("--port", type=int, default=8000, help="port to listen on")
+    serve.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        default=1,
+        help="how many processes serve; several need a broker that spans processes, and limits hold for each",
+    )
     serve.add_argument("--reload", action="store_true", help="serve anew when a source changes")
     serve.add_argument("--log-level", choices=_LEVELS, default="info", help="how much is logged")
     serve.add_argument(
@@ -87,7 +63,26 @@ def _parser() -> argparse.ArgumentParser:
             metavar="NAME=VALUE",
             help="change what the application says; may be given again; see below",
         )
-    return parser
+    serve.set_defaults(execute=partial(_serve, serve))
+
+
+def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    tls = None
+    if options.certfile is not None:
+        tls = Tls(options.certfile, options.keyfile, options.password)
+    elif options.keyfile is not None or options.password is not None:
+        parser.error("--ssl-keyfile and --ssl-keyfile-password need --ssl-certfile")
+    # The application is looked for where the command is given, as ``python -m`` does.
+    sys.path.insert(0, os.getcwd())
+    run(
+        options.app,
+        Listen(options.host, options.port, options.trust_proxies, tls),
+        log_level=options.log_level,
+        reload=options.reload,
+        workers=options.workers,
+        changes=Changes(dict(options.limit), dict(options.timeout)),
+    )
+    return 0
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):

@@ -1,0 +1,5 @@
+"""The broker that stands on NATS."""
+
+from antiphon.brokers.nats.broker import NatsBroker
+
+__all__ = ["NatsBroker"]

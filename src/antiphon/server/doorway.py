@@ -1,0 +1,131 @@
+"""The first protocol of every connection: what its first bytes say decides which is the next.
+
+Most connections of a real-time server begin with one small read: the whole head of an opening handshake.
+Such a one goes straight to ``WebSocketProtocol``. Everything else, a head in several pieces or one with
+any fault included, goes to ``HttpProtocol``, which finds out slowly and answers in detail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.utils import get_remote_addr
+from uvicorn.server import ServerState
+
+from antiphon.loop import wheel_of
+from antiphon.server.http import HttpProtocol
+from antiphon.server.protocol import WebSocketProtocol
+from antiphon.server.reception import reception_of
+from antiphon.wire import HandshakeError, Opening, Request, parse_request, read_opening
+
+
+class Doorway(asyncio.Protocol):
+    """One connection, from its socket to its first bytes; what uvicorn makes for each.
+
+    Args:
+        config: uvicorn's configuration.
+        server_state: What the connections of the server share.
+        app_state: What the application's lifespan left for its scopes.
+    """
+
+    __slots__ = (
+        "_app_state",
+        "_client",
+        "_config",
+        "_due",
+        "_loop",
+        "_reception",
+        "_server",
+        "_socket",
+        "slot",
+    )
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._config = config
+        self._server: Any = server_state
+        self._app_state = app_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._reception = reception_of(config, server_state)
+        self._socket: asyncio.Transport
+        self._client: tuple[str, int] | None = None
+        self._due = 0.0
+        self.slot: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<Doorway {self._client}>"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count the connection; one too many is told so when its request comes."""
+        # uvloop's transports are no subclasses of asyncio's.
+        socket = self._socket = cast(asyncio.Transport, transport)
+        self._server.connections.add(self)
+        if self._reception.overrun:
+            socket.abort()
+            return
+        client = self._client = get_remote_addr(socket)
+        try:
+            self._reception.enter(socket, client[0] if client else None)
+        except HandshakeError as full:
+            self._hand_over(refusal=full)
+        else:
+            wheel, patience = wheel_of(self._loop), self._reception.terms.timeouts.handshake
+            wheel.add(self, patience)
+            self._due = wheel.now + patience
+
+    def data_received(self, data: bytes) -> None:
+        """See what the connection is for, and hand it over."""
+        found = self._opening(data)
+        if found is None:
+            self._hand_over().data_received(data)
+            return
+        self._leave()
+        protocol = WebSocketProtocol(self._config, self._server, self._app_state)
+        protocol.take(self._socket, self._client)
+        self._socket.set_protocol(protocol)
+        protocol.answer(*found)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The peer left without a word."""
+        self._leave()
+        self._reception.leave(self._socket)
+
+    def turn(self) -> None:
+        """The peer has said nothing for too long."""
+        self._socket.close()
+
+    def shutdown(self) -> None:
+        """The server stops (uvicorn calls this)."""
+        self._socket.close()
+
+    def _opening(self, data: bytes) -> tuple[Request, Opening] | None:
+        """What a read asks for that is one whole opening handshake, and nothing else."""
+        if self._config.ws_protocol_class is not WebSocketProtocol or not data.endswith(b"\r\n\r\n"):
+            return None
+        if b"websocket" not in data:
+            return None
+        try:
+            request = parse_request(data, self._reception.terms.limits.head)
+            return request, read_opening(request)
+        except HandshakeError:
+            return None
+
+    def _hand_over(self, refusal: HandshakeError | None = None) -> HttpProtocol:
+        # The time for the first head began with the connection.
+        left = None if self.slot is None else max(0.0, self._due - wheel_of(self._loop).now)
+        self._leave()
+        protocol = HttpProtocol(self._config, self._server, self._app_state, self._loop, refusal)
+        self._socket.set_protocol(protocol)
+        protocol.connection_made(self._socket, left)
+        return protocol
+
+    def _leave(self) -> None:
+        self._server.connections.discard(self)
+        wheel_of(self._loop).remove(self)

@@ -1,0 +1,180 @@
+"""uvicorn's configuration and server, with our limits and a way of stopping that keeps its deadline.
+
+The server knows an application only as something that has limits and can part from its connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.importer import import_from_string
+
+from antiphon.connection.transports.direct import DirectTransport
+from antiphon.errors import ConfigurationError
+from antiphon.limits import Limits, Number, Timeouts, changed
+from antiphon.loop import spread
+from antiphon.server.doorway import Doorway
+from antiphon.server.memory import settle
+from antiphon.server.protocol import WebSocketProtocol
+from antiphon.server.reception import reception_of
+from antiphon.wire import CloseCode
+
+logger = logging.getLogger("uvicorn.error")
+
+#: Seconds that requests get to end when parting from the connections has taken all the time there was.
+LEAST = 0.2
+
+
+@runtime_checkable
+class Drainable(Protocol):
+    """An application that can part from its connections."""
+
+    limits: Limits
+    timeouts: Timeouts
+
+    @property
+    def spans_processes(self) -> bool:
+        """Whether its parts reach each other when there are several processes of it."""
+
+    async def drain(self, code: int = ..., reason: str = ...) -> None:
+        """Close every connection, and wait for it within a deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What whoever starts the server wants otherwise than the application says.
+
+    Attributes:
+        limits: Fields of ``Limits``.
+        timeouts: Fields of ``Timeouts``.
+    """
+
+    limits: Mapping[str, Number] = field(default_factory=dict)
+    timeouts: Mapping[str, Number] = field(default_factory=dict)
+
+
+NO_CHANGES = Changes()
+
+
+class Config(uvicorn.Config):
+    """uvicorn's configuration, with what a peer may use and how long to wait for it.
+
+    Args:
+        app: The application, or where to find it, as ``"module:app"``.
+        changes: What is to be otherwise than the application says.
+        **options: uvicorn's.
+
+    Attributes:
+        limits: Those of the application, or of the first that is mounted in it.
+        timeouts: Likewise.
+    """
+
+    def __init__(self, app: ASGIApp | str, changes: Changes, **options: Any) -> None:
+        self.changes = changes
+        self.limits = changed(Limits(), changes.limits)
+        self.timeouts = changed(Timeouts(), changes.timeouts)
+        super().__init__(app, http=Doorway, ws=WebSocketProtocol, lifespan="auto", **options)
+
+    def load(self) -> None:
+        """Load the application, and change what it says. Raises ``ConfigurationError``."""
+        super().load()
+        self.take_terms()
+
+    def take_terms(self) -> None:
+        """Take limits and timeouts from the application, and change them there as well.
+
+        Raises:
+            ConfigurationError: There are to be several workers, and the application spans one process.
+        """
+        applications = tuple(drainables(application_of(self)))
+        if self.workers > 1 and not all(each.spans_processes for each in applications):
+            raise ConfigurationError(
+                f"{self.workers} workers need a broker that spans processes, or channels and broadcasts "
+                'would reach one of them only: Antiphon(broker="redis://…"), or ANTIPHON_BROKER=redis://… in '
+                "the environment; or serve with one worker"
+            )
+        for each in applications:
+            each.limits = changed(each.limits, self.changes.limits)
+            each.timeouts = changed(each.timeouts, self.changes.timeouts)
+        if applications:
+            self.limits, self.timeouts = applications[0].limits, applications[0].timeouts
+        self.ws_max_size = self.limits.message
+        self.ws_ping_interval = self.timeouts.ping_interval
+        self.ws_ping_timeout = self.timeouts.ping
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that says where it serves, and parts from its connections before it stops."""
+
+    config: Config
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        settle()
+        for sock in sockets or ():
+            host, port = sock.getsockname()[:2]
+            where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            scheme = "https" if self.config.is_ssl else "http"
+            logger.info("Serving on %s://%s (press Ctrl-C to stop)", scheme, where)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen no more, part from all connections, and be done when the time is over."""
+        for server in self.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        applications = tuple(drainables(application_of(self.config)))
+        # One deadline for everything: uvicorn waits for what is left of it.
+        deadline = loop.time() + time_to_drain(self.config)
+        loop.call_at(deadline, self._abort)
+        code, reason = CloseCode.GOING_AWAY, "the server stops"
+        if self.config.should_reload:
+            code, reason = CloseCode.SERVICE_RESTART, "the server restarts"
+        await asyncio.gather(self._part(code, reason), *(each.drain(code, reason) for each in applications))
+        left = deadline - loop.time()
+        self.config.timeout_graceful_shutdown = max(LEAST, left)  # type: ignore[assignment]
+        await super().shutdown(sockets)
+
+    async def _part(self, code: int, reason: str) -> None:
+        """Part from those connections that no application of ours parts from."""
+        bridged = tuple(reception_of(self.config, self.server_state).bridged)
+        async for connection in spread(bridged, self.config.timeouts.spread):
+            connection.shutdown(code, reason)
+
+    def _abort(self) -> None:
+        for connection in tuple(self.server_state.connections):
+            if isinstance(connection, DirectTransport):
+                connection.abort()
+
+
+def drainables(app: Any, seen: frozenset[int] = frozenset()) -> Iterator[Drainable]:
+    """An application, and those mounted in it, that can part from their connections."""
+    if app is None or id(app) in seen:
+        return
+    seen |= {id(app)}
+    if isinstance(app, Drainable):
+        yield app
+    for route in getattr(app, "routes", None) or ():
+        yield from drainables(getattr(route, "app", None), seen)
+    # Middleware around an application.
+    yield from drainables(getattr(app, "app", None), seen)
+
+
+def time_to_drain(config: Config) -> float:
+    """Seconds that the application, with all that is mounted in it, has to part from its connections."""
+    applications = tuple(drainables(application_of(config)))
+    return max((each.timeouts.drain for each in applications), default=config.timeouts.drain)
+
+
+def application_of(config: uvicorn.Config) -> Any:
+    """The application that a configuration names, without the middleware of the server."""
+    app = config.app
+    if isinstance(app, str):
+        return import_from_string(app)
+    return app
