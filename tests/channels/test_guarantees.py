@@ -19,7 +19,8 @@ T = TypeVar("T")
 
 HUBS = 2
 READERS = 4
-PATIENCE = 20.0
+#: Seconds within which everybody has everything when all is quiet.
+PATIENCE = 10.0
 
 hubs = st.integers(0, HUBS - 1)
 readers = st.integers(0, READERS - 1)
@@ -113,6 +114,8 @@ class Promises(RuleBasedStateMachine):
         self.readers = [Reader(self.ledger.witness(f"reader {number}")) for number in range(READERS)]
         for hub in self.hubs:
             self.run(hub.start())
+        for number in range(READERS):
+            self.visit(number, number % HUBS, "come")
 
     def run(self, work: Awaitable[T]) -> T:
         """Do it, and let the event loop come round some times."""
@@ -127,6 +130,7 @@ class Promises(RuleBasedStateMachine):
 
     @rule(hub=hubs, number=st.integers(1, 4))
     def publish(self, hub: int, number: int) -> None:
+        """Somebody publishes, and it is under way to all."""
         self.run(self._publish(hub, number))
 
     async def _publish(self, hub: int, number: int) -> None:
@@ -137,62 +141,52 @@ class Promises(RuleBasedStateMachine):
             assert position is not None
             self.ledger.published(data, position)
 
-    @rule(hub=hubs, number=st.integers(1, 5))
-    def bring(self, hub: int, number: int) -> None:
-        async def bring() -> None:
-            for _ in range(number):
-                self.server.brokers[hub].bring()
+    # Few rules that do much: of many, each example would leave out some.
 
-        self.run(bring())
+    @rule(hub=hubs, deeds=st.lists(st.sampled_from(("bring", "bring", "lose", "repeat")), max_size=6))
+    def bus(self, hub: int, deeds: list[str]) -> None:
+        """What is under way comes, or does not, or comes twice."""
 
-    @rule(hub=hubs)
-    def repeat(self, hub: int) -> None:
-        async def repeat() -> None:
-            self.server.brokers[hub].bring(repeat=True)
+        async def act() -> None:
+            broker = self.server.brokers[hub]
+            for deed in deeds:
+                broker.lose() if deed == "lose" else broker.bring(repeat=deed == "repeat")
 
-        self.run(repeat())
+        self.run(act())
 
-    @rule(hub=hubs)
-    def lose(self, hub: int) -> None:
-        self.server.brokers[hub].lose()
+    @rule(reader=readers, hub=hubs, deed=st.sampled_from(("come", "come", "come anew", "go", "read", "read")))
+    def visit(self, reader: int, hub: int, deed: str) -> None:
+        """A reader comes with its position or without, reads, or goes."""
 
-    @rule(hub=hubs)
-    def answers_come(self, hub: int) -> None:
-        self.server.brokers[hub].answers.set()
-        self.run(asyncio.sleep(0))
+        async def act() -> None:
+            chosen = self.readers[reader]
+            if deed == "go":
+                await chosen.go()
+            elif deed == "read":
+                await chosen.read(5)
+            else:
+                chosen.come(self.channels[hub], self.limit, with_position=deed == "come")
 
-    @rule(hub=hubs)
-    def answers_wait(self, hub: int) -> None:
-        self.server.brokers[hub].answers.clear()
+        self.run(act())
 
-    @rule(told=st.booleans())
-    def lose_memory(self, told: bool) -> None:
-        self.server.forget()
-        if told:
-            for hub in range(HUBS):
-                self.restore(hub)
+    @rule(
+        hub=hubs,
+        deed=st.sampled_from(("answers wait", "answers come", "answers come", "restored", "forgets")),
+    )
+    def serve(self, hub: int, deed: str) -> None:
+        """The history answers late, the server is restarted, or forgets all."""
 
-    @rule(hub=hubs)
-    def restore(self, hub: int) -> None:
-        async def restore() -> None:
-            self.hubs[hub].restored()
+        async def act() -> None:
+            if deed == "forgets":
+                self.server.forget()
+            elif deed == "restored":
+                self.hubs[hub].restored()
+            elif deed == "answers wait":
+                self.server.brokers[hub].answers.clear()
+            else:
+                self.server.brokers[hub].answers.set()
 
-        self.run(restore())
-
-    @rule(reader=readers, hub=hubs, with_position=st.booleans())
-    def come(self, reader: int, hub: int, with_position: bool) -> None:
-        async def come() -> None:
-            self.readers[reader].come(self.channels[hub], self.limit, with_position=with_position)
-
-        self.run(come())
-
-    @rule(reader=readers)
-    def go(self, reader: int) -> None:
-        self.run(self.readers[reader].go())
-
-    @rule(reader=readers, most=st.integers(1, 10))
-    def read(self, reader: int, most: int) -> None:
-        self.run(self.readers[reader].read(most))
+        self.run(act())
 
     @invariant()
     def promises_hold(self) -> None:

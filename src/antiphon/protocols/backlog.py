@@ -86,6 +86,11 @@ class Backlog:
         if owner.policy is Overflow.DROP_NEWEST:
             waiting.dropped, owner.dropped = owner.dropped, 0
 
+    def tell(self, owner: DroppingSubscriber) -> None:
+        """Note that the peer is told of all that was dropped."""
+        dropped, owner.dropped = owner.dropped, 0
+        self._told(owner.channel, dropped)
+
     def forget(self, owner: DroppingSubscriber) -> None:
         """Let go of what waits for a subscription that has ended."""
         dropped, owner.dropped = owner.dropped, 0
@@ -187,22 +192,32 @@ class DroppingSubscriber(RawSubscriber):
             return
         if batch.excluded and connection.id in batch.excluded:
             batch = batch.without(connection.id)
-        if not backlog.holds and not self.dropped:
+            if not batch.publications:
+                return
+        if not backlog.holds:
             try:
-                if not connection.offer(batch.form(self._form), batch.alone):
+                if not connection.offer(self._ready(batch), batch.alone):
                     backlog.hold()
+                if self.dropped:
+                    backlog.tell(self)
                 return
             except OutboxFull:
-                """It waits for room."""
+                backlog.hold()
         for publication in batch.publications:
             backlog.put(self, publication)
-        backlog.hold()
 
     def prepare(self, publication: Publication, dropped: int) -> Prepared:
         """A publication in this subscription's form, and that so many before it were dropped."""
         if dropped:
             return with_notice(publication, self._form, dropped)
         return self._form((publication,))
+
+    def _ready(self, batch: Batch) -> Prepared:
+        if not self.dropped:
+            return batch.form(self._form)
+        first, *rest = batch.publications
+        messages = self.prepare(first, self.dropped).messages
+        return Prepared((*messages, *self._form(rest).messages))
 
 
 def _bytes_of(payload: str | bytes) -> int:

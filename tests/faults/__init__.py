@@ -1,0 +1,1 @@
+"""Everything fails, by a seeded schedule, and the promises of channels hold all the same."""
