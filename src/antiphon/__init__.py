@@ -3,7 +3,7 @@
 from antiphon.app import Antiphon, Depends, websocket
 from antiphon.broadcast import Broadcast
 from antiphon.brokers import Publisher
-from antiphon.channels import History, Overflow, Position
+from antiphon.channels import History, Member, Overflow, Position
 from antiphon.connection import WebSocket
 from antiphon.errors import (
     AntiphonError,
@@ -26,6 +26,7 @@ __all__ = [
     "History",
     "InvalidMessage",
     "Limits",
+    "Member",
     "Overflow",
     "Position",
     "Publisher",

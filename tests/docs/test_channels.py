@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
-from antiphon import Antiphon
-from antiphon.channels import FeedOverflow
-from antiphon.errors import AntiphonError, InvalidChannel
+from antiphon import Antiphon, WebSocket
+from antiphon.channels import ChannelLimits, FeedOverflow
+from antiphon.errors import AntiphonError, InvalidChannel, PublicationTooLarge
 from antiphon.testing import TestClient
 from tests.docs.conftest import Load, eventually
+from tests.docs.test_endpoints import refusal
 
 PAGE = "docs/guide/channels.md"
 
@@ -57,6 +58,83 @@ async def test_channels(load: Load) -> None:
         assert await detailed.receive() == "stopped"
         assert app.channel("news:tea").subscribers == 1
         assert other.unread == 0
+
+
+async def test_define(load: Load) -> None:
+    """A rule lets in or refuses with 403; positions, recovery, ids and limits are as the pattern says."""
+    app = load(PAGE, "define").app
+    async with TestClient(app) as client:
+        assert (await refusal(client, "/teams/green?name=Eve"))[0] == 403
+        assert (await refusal(client, "/teams/red?name=Ada"))[0] == 403
+        async with client.websocket("/teams/green?name=Ada") as ada:
+            await ada.send("hello")
+            first = await ada.receive_json()
+            assert (first["event"], first["data"], first["offset"]) == ("said", "hello", 1)
+        since = f"{first['offset']}.{first['epoch']}"
+        for _ in range(2):
+            answer = await client.post("/teams/green/news", json={"text": "goal", "id": "7"})
+            assert answer.json() == {"position": f"2.{first['epoch']}"}
+        async with client.websocket(f"/teams/green?name=Bob&since={since}") as bob:
+            assert (await bob.receive_json())["data"] == "goal"
+        assert (await client.get("/teams/green/recent")).json() == ["hello", "goal"]
+        with pytest.raises(PublicationTooLarge):
+            await app.channel("team:green").publish("x" * 4097)
+        assert await app.channel("price:tea").publish(1) is None
+
+
+async def test_refused_later() -> None:
+    """Who is accepted already and may not enter is closed with 4403; code may subscribe whom it likes."""
+    app = Antiphon()
+    app.channels.define("a:{name}", authorize=lambda ws, name: False)
+
+    @app.websocket("/")
+    async def view(ws: WebSocket) -> None:
+        await ws.accept()
+        await ws.subscribe("a:b")
+
+    async with TestClient(app) as client, client.websocket("/") as ws, app.channel("a:b").subscribe():
+        assert (await ws.receive_close()).code == 4403
+
+
+async def test_crowded() -> None:
+    """A channel with as many subscribers as it may have refuses the next one."""
+    app = Antiphon()
+    app.channels.define("a", limits=ChannelLimits(subscribers=1))
+
+    @app.websocket("/")
+    async def view(ws: WebSocket) -> None:
+        await ws.subscribe("a")
+        async for _ in ws:
+            pass
+
+    async with TestClient(app) as client, client.websocket("/"):
+        await eventually(lambda: app.channel("a").subscribers == 1)
+        async with client.websocket("/") as late:
+            assert (await late.receive_close()).code == 4403
+
+
+async def test_binary_in_an_envelope() -> None:
+    """Binary data is base64 in an envelope."""
+    app = Antiphon()
+
+    @app.websocket("/")
+    async def view(ws: WebSocket) -> None:
+        await ws.subscribe("a", envelope=True)
+        await app.channel("a").publish(b"\x00\xff")
+        await ws.receive()
+
+    async with TestClient(app) as client, client.websocket("/") as ws:
+        assert (await ws.receive_json())["data"] == "AP8="
+
+
+async def test_statistics() -> None:
+    """The numbers that the page names are there."""
+    app = Antiphon()
+    async with TestClient(app), app.channel("a").subscribe():
+        await app.channel("a").publish(1)
+        told = app.channels.statistics()
+    assert told["channels"] == told["subscribers"] == told["received"] == 1
+    assert (told["repaired"], told["lost"], told["dropped"], told["outage"]) == (0, 0, 0, None)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "$x", "x" * 201, "a\n"])

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 
 from antiphon import Antiphon, InvalidMessage, WebSocket, WebSocketException
 from antiphon.codec import WrongKind
-from antiphon.errors import InvalidParameter
+from antiphon.errors import BrokerUnavailable, InvalidParameter, SubscriptionRefused
 from antiphon.testing import TestClient
 from tests.docs.markdown import table
 from tests.docs.test_endpoints import refusal
@@ -17,6 +17,8 @@ PAGE = "docs/topics/design.md"
 
 ERRORS = {
     "InvalidParameter": InvalidParameter("q", "is wrong"),
+    "SubscriptionRefused": SubscriptionRefused("no"),
+    "BrokerUnavailable": BrokerUnavailable("away"),
     "WrongKind": WrongKind("binary"),
     "InvalidMessage": InvalidMessage("no JSON"),
     "WebSocketException": WebSocketException(4123),

@@ -40,6 +40,25 @@ async def test_routes(load: Load) -> None:
         assert (await client.get("/")).text == "hello"
 
 
+async def test_recovery(load: Load) -> None:
+    """Who comes back is sent what it missed, then told so, then what comes; who is lost is told only that."""
+    app = load(PAGE, "recovery").app
+    async with TestClient(app) as client, client.websocket("/rooms/red?name=Ada") as ada:
+        assert await ada.receive_json() == {"recovered": None, "here": ["Ada"]}
+        await ada.send("one")
+        last = await ada.receive_json()
+        await ada.send("two")
+        await ada.receive_json()
+        since = f"{last['offset']}.{last['epoch']}"
+        async with client.websocket(f"/rooms/red?name=Bob&since={since}") as bob:
+            assert (await bob.receive_json())["data"] == {"from": "Ada", "text": "two"}
+            assert await bob.receive_json() == {"recovered": True, "here": ["Ada", "Bob"]}
+            await bob.send("three")
+            assert (await bob.receive_json())["data"]["text"] == "three"
+        async with client.websocket("/rooms/red?name=Cy&since=1.another-life") as cy:
+            assert (await cy.receive_json())["recovered"] is False
+
+
 async def test_publish(load: Load) -> None:
     """What HTTP handlers publish and broadcast reaches the WebSocket; the dict is JSON, None is 204."""
     app = load(PAGE, "publish").app

@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.examples.visitor import ARGUMENTS, Join, Visitor
 from tests.servers import LiveServer
+
+# Longer than the grace after which somebody who is gone has left, on a machine that has much to do.
+expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """The demo in a real browser: people meet, talk and part, whatever happens to the server."""
 
-from playwright.sync_api import expect
+from playwright.sync_api import WebSocketRoute, expect
 
 from tests.examples.visitor import Join
 from tests.servers import LiveServer
@@ -131,6 +131,93 @@ def test_comes_back_after_the_server_restarts(visitor: Join) -> None:
             expect(each.page.get_by_text("The connection is lost.")).to_be_hidden()
         expect(ann.page.locator("#outbox .text")).to_have_count(0)
         ann.sees_people("Ann", "Ben")
+
+
+def test_a_reload_loses_nothing(visitor: Join) -> None:
+    """After a reload, even of the only page there is, what was said lately is there again, in order."""
+    ann = visitor("Ann").join("again")
+    for text in ("one", "two"):
+        ann.write(text)
+    expect(ann.messages).to_have_text(["one", "two"])
+    ann.page.reload()
+    ann.welcomed().sees_people("Ann")
+    expect(ann.messages).to_have_text(["one", "two"])
+
+
+def test_a_reload_is_no_news(visitor: Join) -> None:
+    """The others see neither a leave nor a join of who reloads the page."""
+    ann, ben = visitor("Ann").join("steady"), visitor("Ben").join("steady")
+    ann.sees("Ben joined")
+    ben.write("Before")
+    ann.sees("Before")
+    ben.page.reload()
+    ben.welcomed().write("Here again")
+    ann.sees("Here again")
+    ben.leave()
+    ann.sees("Ben left")
+    expect(ann.log.locator(".notice")).to_have_text(["Ben joined", "Ben left"])
+
+
+def test_what_was_missed_comes_with_the_connection(visitor: Join) -> None:
+    """Who is cut off gets what was said meanwhile when the connection is back: once, in order, as news."""
+    away = False
+    sockets: list[WebSocketRoute] = []
+
+    def route(ws: WebSocketRoute) -> None:
+        if away:
+            ws.close()
+        else:
+            ws.connect_to_server()
+            sockets.append(ws)
+
+    ben = visitor("Ben")
+    ben.page.route_web_socket("**/rooms/*", route)
+    ann, ben = visitor("Ann").join("tunnel"), ben.join("tunnel")
+    ann.write("before")
+    ben.sees("before")
+    away = True
+    sockets[-1].close()
+    expect(ben.page.get_by_text("The connection is lost.")).to_be_visible()
+    for text in ("one", "two", "three"):
+        ann.write(text)
+    ann.sees("three")
+    expect(ben.messages).to_have_text(["before"])
+    away = False
+    ben.page.get_by_role("button", name="Try now").click()
+    expect(ben.messages).to_have_text(["before", "one", "two", "three"])
+    expect(ben.log.locator(".gap")).to_have_count(0)
+    ann.write("four")
+    expect(ben.messages).to_have_text(["before", "one", "two", "three", "four"])
+
+
+def test_who_was_away_for_too_long_is_told(visitor: Join) -> None:
+    """What cannot be recovered is said where it is missing; the recent messages follow."""
+    away = False
+    sockets: list[WebSocketRoute] = []
+
+    def route(ws: WebSocketRoute) -> None:
+        if away:
+            ws.close()
+        else:
+            ws.connect_to_server()
+            sockets.append(ws)
+
+    ben = visitor("Ben")
+    ben.page.route_web_socket("**/rooms/*", route)
+    ann, ben = visitor("Ann").join("desert"), ben.join("desert")
+    ann.write("before")
+    ben.sees("before")
+    away = True
+    sockets[-1].close()
+    expect(ben.page.get_by_text("The connection is lost.")).to_be_visible()
+    for number in range(102):
+        ann.write(f"number {number}")
+    ann.sees("number 101")
+    away = False
+    ben.page.get_by_role("button", name="Try now").click()
+    ben.sees("Messages may be missing here")
+    expect(ben.messages).to_have_text(["before", *(f"number {number}" for number in range(2, 102))])
+    expect(ben.log.locator(".gap + .mark, .gap + .message, .gap + .day")).to_have_count(1)
 
 
 def test_reload_keeps_what_waits(visitor: Join) -> None:

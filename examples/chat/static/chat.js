@@ -17,12 +17,14 @@ const narrow = matchMedia("(max-width: 760px)");
 let name = cleanName(lasting.get("name", ""));
 let room = null;
 let connection = null;
-let welcomed = false; // what arrives before the welcome is in the welcome
+let welcomed = false;
+let early = []; // what arrives before the welcome is looked at after it
+let position = null; // of the last message that was shown: whoever comes back asks for what is after it
 let people = new Set();
+let everywhere = new Set(); // who is in which room, as room/name
 let returning = new Set(); // who was here when the connection broke: their return is no news
 let waiting = []; // what is written and not confirmed
 let sent = new Set(); // which of it went out on this connection
-const crowds = new Map();
 const typing = new Map();
 
 const log = new Log((unread) => {
@@ -35,6 +37,7 @@ function enter(wanted) {
   if (wanted !== room) {
     room = wanted;
     people = new Set();
+    position = null;
     remember(room);
     log.clear();
     waiting = passing.get(`waiting.${room}`, []);
@@ -49,13 +52,14 @@ function enter(wanted) {
 function connect() {
   connection?.close();
   lose();
+  connection = new Connection(address, { message: receive, lost, state: showState });
+}
+
+function address() {
   const url = socketUrl(`rooms/${encodeURIComponent(room)}`);
   url.searchParams.set("name", name);
-  connection = new Connection(url, {
-    message: (value) => (welcomed || value.type === "welcome") && receive[value.type]?.(value),
-    lost: lost,
-    state: showState,
-  });
+  if (position) url.searchParams.set("since", `${position.offset}.${position.epoch}`);
+  return url;
 }
 
 function lost(code) {
@@ -69,57 +73,73 @@ function lost(code) {
 
 function lose() {
   welcomed = false;
+  early = [];
   byId("log").ariaBusy = "true"; // what was said before is not read out
   sent = new Set();
   for (const each of typing.keys()) stopsTyping(each);
 }
 
-const receive = {
-  welcome(welcome) {
-    const first = log.isEmpty;
-    returning = people;
-    people = new Set(welcome.people);
-    for (const each of people) returning.delete(each);
-    for (const said of welcome.history) show(said, !first);
-    crowds.clear();
-    for (const [each, count] of Object.entries(welcome.rooms)) crowds.set(each, count);
-    crowds.set(room, people.size);
-    welcomed = true;
-    byId("log").ariaBusy = "false";
-    showPeople();
-    showRooms();
-    flush();
-  },
+function receive(value) {
+  if (value.type === "welcome") welcome(value);
+  else if (welcomed) hear[value.event]?.(value.data, value);
+  else early.push(value);
+}
 
-  said(said) {
+function welcome({ people: here, everywhere: all, recovered, recent }) {
+  const first = log.isEmpty;
+  returning = people;
+  people = new Set(here);
+  for (const each of people) returning.delete(each);
+  everywhere = new Set(all);
+  if (recovered === false && !first) log.gap();
+  if (recent) {
+    for (const said of recent.said) show(said, !first);
+    position = recent.position;
+  }
+  welcomed = true;
+  for (const each of early.splice(0)) receive(each);
+  byId("log").ariaBusy = "false";
+  showPeople();
+  showRooms();
+  flush();
+}
+
+// What is published on the channels, by its event.
+const hear = {
+  said(said, { offset, epoch }) {
+    // What came before the welcome may be in its history as well.
+    if (epoch === position.epoch && offset <= position.offset) return;
+    position = { offset, epoch };
     stopsTyping(said.name);
     show(said, true);
   },
 
-  typing({ name }) {
+  typing(name) {
     clearTimeout(typing.get(name));
     typing.set(name, setTimeout(() => stopsTyping(name), TYPING_SHOWN_FOR));
     showTyping();
   },
 
-  joined({ name }) {
-    if (people.has(name)) return;
-    people.add(name);
-    if (!returning.delete(name)) log.presence(name, "joined");
-    showPeople();
+  join({ join: { user } }, { channel }) {
+    if (channel === "everywhere") {
+      everywhere.add(user);
+      showRooms();
+    } else if (!people.has(user)) {
+      people.add(user);
+      if (!returning.delete(user)) log.presence(user, "joined");
+      showPeople();
+    }
   },
 
-  left({ name }) {
-    stopsTyping(name);
-    if (!people.delete(name)) return;
-    log.presence(name, "left");
-    showPeople();
-  },
-
-  crowd({ room, people }) {
-    if (people) crowds.set(room, people);
-    else crowds.delete(room);
-    showRooms();
+  leave({ leave: { user } }, { channel }) {
+    if (channel === "everywhere") {
+      everywhere.delete(user);
+      showRooms();
+    } else if (people.delete(user)) {
+      stopsTyping(user);
+      log.presence(user, "left");
+      showPeople();
+    }
   },
 };
 
@@ -181,6 +201,11 @@ function showPeople() {
 }
 
 function showRooms() {
+  const crowds = new Map();
+  for (const each of everywhere) {
+    const [where] = each.split("/", 1);
+    crowds.set(where, (crowds.get(where) ?? 0) + 1);
+  }
   const known = new Set([...lasting.get("rooms", []), ...crowds.keys(), room]);
   known.delete(LOBBY);
   const rows = [LOBBY, ...[...known].sort(collator.compare)].map((each) => {

@@ -6,20 +6,20 @@ const LONGEST_PAUSE = 15_000;
 const TOO_LONG = 10_000;
 
 export class Connection {
-  #url;
+  #address;
   #on;
   #socket = null;
   #failures = 0;
   #timer = 0;
 
   /**
-   * @param {URL} url Where to connect.
+   * @param {() => URL} address Where to connect, asked each time.
    * @param {object} on What to call:
    *   `message(value)` for each message; `lost(code)` when the connection breaks;
    *   `state(name, retryAt)` with "connecting", "open", or "waiting" until the time `retryAt`.
    */
-  constructor(url, on) {
-    this.#url = url;
+  constructor(address, on) {
+    this.#address = address;
     this.#on = on;
     addEventListener("online", this.retry);
     document.addEventListener("visibilitychange", this.#seen);
@@ -59,7 +59,7 @@ export class Connection {
     clearTimeout(this.#timer);
     this.#timer = 0;
     this.#on.state("connecting");
-    const socket = (this.#socket = new WebSocket(this.#url));
+    const socket = (this.#socket = new WebSocket(this.#address()));
     const giveUp = setTimeout(() => socket.close(), TOO_LONG);
     socket.onopen = () => {
       clearTimeout(giveUp);

@@ -83,6 +83,12 @@ export class Log {
     else notice.remove();
   }
 
+  /** Note that what was said between the last message and the next cannot be had any more. */
+  gap() {
+    if (this.#log.lastElementChild?.className === "gap") return;
+    this.#append(element("p", "gap", "Messages may be missing here"));
+  }
+
   /** Go to the newest message. */
   toEnd() {
     this.#scroller.scrollTop = this.#scroller.scrollHeight;

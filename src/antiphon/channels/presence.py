@@ -61,8 +61,10 @@ class Attending:
         seat = (channel, connection)
         if seat not in self._here:
             return
+        person = (channel, self._here[seat].user)
         if grace > 0:
-            person = (channel, self._here[seat].user)
+            if seat in self._lingering.get(person, ()):
+                return
             timer = asyncio.get_running_loop().call_later(grace, self._gone, seat)
             self._lingering.setdefault(person, {})[seat] = timer
         else:

@@ -93,7 +93,8 @@ class RawSubscriptions:
                 self._leave(entry, grace=0)
         except BaseException:
             self._entries.pop(channel, None)
-            self._leave(entry, grace=0)
+            # Who was cut off on the way in may come back, like anybody else.
+            self._leave(entry, self._grace(channel) if self._connection.closed else 0)
             raise
         return entry.subscription
 
@@ -138,10 +139,13 @@ class RawSubscriptions:
         if isinstance(entry.subscriber, DroppingSubscriber) and self._backlog is not None:
             self._backlog.forget(entry.subscriber)
 
+    def _grace(self, channel: str) -> float:
+        presence = self._hub.definitions.of(channel).presence
+        return 0 if presence is None else presence.grace
+
     def _leave_all(self) -> None:
         for channel, entry in self._entries.items():
-            presence = self._hub.definitions.of(channel).presence
-            self._leave(entry, 0 if presence is None else presence.grace)
+            self._leave(entry, self._grace(channel))
         self._entries.clear()
         if self._backlog is not None:
             self._backlog.close()

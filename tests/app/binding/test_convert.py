@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from antiphon import Position
 from antiphon.app.binding.convert import converter
 
 
@@ -58,6 +59,8 @@ A_UUID = "5f0b9c2e-7d3e-4a55-9d58-d2a2f1f5a1b0"
         (Colour | None, ["blue"], Colour.BLUE),
         (int | str, ["3"], 3),
         (int | str, ["x"], "x"),
+        (Position, ["7.d9f4"], Position(7, "d9f4")),
+        (Position | None, ["0.a.b"], Position(0, "a.b")),
         (list, ["a", "b"], ["a", "b"]),
         (list[int], ["1", "2"], [1, 2]),
         (list[str] | None, ["a", "b"], ["a", "b"]),
@@ -95,6 +98,10 @@ def test_fits(annotation: Any, given: list[str], value: object) -> None:
         (int | bool, "x", "expected a boolean"),
         (list[int], "x", "'x'"),
         (int | None, "none", "'none'"),
+        *[
+            (Position | None, text, "expected a position as a publication carries it, offset.epoch")
+            for text in ("", "7", "7.", ".d9f4", "-7.d9f4", "x.d9f4", "\u0667.d9f4", f"{10**20}.d9f4")
+        ],
     ],
 )
 def test_does_not_fit(annotation: Any, given: str, problem: str) -> None:

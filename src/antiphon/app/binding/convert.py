@@ -13,6 +13,8 @@ from uuid import UUID
 
 import msgspec
 
+from antiphon.subscription import Position
+
 T = TypeVar("T")
 Convert = Callable[[Sequence[str]], Any]
 
@@ -65,6 +67,8 @@ def _scalar(annotation: Any) -> Callable[[str], Any] | None:
         return lambda text: text
     if annotation is bool:
         return _bool
+    if annotation is Position:
+        return Position.parse
     origin = get_origin(annotation)
     if origin in _UNIONS:
         return _union(_choices(annotation))
