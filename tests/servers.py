@@ -8,6 +8,7 @@ text of every error here show it.
         async with websockets.connect(server.ws("/echo")) as ws: ...
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -138,6 +139,7 @@ class LiveServer:
                     stderr=subprocess.STDOUT,
                     env=self._env,
                     cwd=self._cwd,
+                    start_new_session=True,
                 )
             self._wait_for_port()
         except BaseException:
@@ -156,6 +158,7 @@ class LiveServer:
                 self._started().wait(self.stop_timeout)
             except subprocess.TimeoutExpired:
                 self.kill()
+        self._end_children()
         self._clean_up()
         return time.monotonic() - began
 
@@ -217,6 +220,12 @@ class LiveServer:
 
     def _report(self, problem: str) -> str:
         return f"{' '.join(self.command)} {problem}. It printed:\n{self.output()}"
+
+    def _end_children(self) -> None:
+        """End what the process left behind: some servers, and reloaders, forget their children."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def _clean_up(self) -> None:
         """Keep what was printed, and give up the folder."""
