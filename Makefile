@@ -42,6 +42,7 @@ types: setup ## Check the types
 
 bench: setup ## Measure servers beside each other (ARGS="--only echo --quick", ARGS=--help)
 	@$(BIN)/python -m benchmarks $(ARGS)
+	@$(if $(ARGS),,$(BIN)/python -m benchmarks.channels)
 
 conformance: setup ## Run the Autobahn test suite, write docs/reference/conformance.md (PYTHON2=/path/to/python2.7)
 	@PYTHON2="$(PYTHON2)" $(BIN)/python -m tests.conformance $(ARGS)

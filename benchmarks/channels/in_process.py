@@ -93,25 +93,25 @@ def measure(way: str) -> float:
     return float(json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout))
 
 
-def compare(rounds: int) -> bool:
-    """Measure all ways in turn, print the medians, and return whether the goals are met."""
+def compare(rounds: int) -> tuple[list[str], bool]:
+    """Measure all ways in turn; return a table of the medians, and whether the goals are met."""
     figures: dict[str, list[float]] = {way: [] for way in WAYS}
     for number in range(rounds):
         for way in WAYS if number % 2 == 0 else reversed(WAYS):
             figures[way].append(measure(way))
     met = True
+    table = ["| way | CPU, µs | least | most | for each | ratio | goal |", "|---|---|---|---|---|---|---|"]
     for way, values in figures.items():
         unit = "delivery" if "feeds" in way else "publication"
-        line = (
-            f"{way:16} {median(values):7.3f} us of CPU for each {unit} ({min(values):.3f}-{max(values):.3f})"
-        )
+        row = f"| {way} | {median(values):.2f} | {min(values):.2f} | {max(values):.2f} | {unit} |"
         if way in RATIOS:
             ratio = median(values) / median(figures[RATIOS[way]])
             met = met and ratio <= GOAL
-            word = "met" if ratio <= GOAL else "MISSED"
-            line += f"; {ratio:.2f} of {RATIOS[way]!r}, goal at most {GOAL}: {word}"
-        print(line)
-    return met
+            row += f" {ratio:.2f} of {RATIOS[way]!r} | ≤ {GOAL} |"
+        else:
+            row += " | |"
+        table.append(row)
+    return table, met
 
 
 def main() -> int:
@@ -121,7 +121,9 @@ def main() -> int:
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.way is None:
-        return 0 if compare(options.rounds) else 1
+        table, met = compare(options.rounds)
+        print("\n".join(table))
+        return 0 if met else 1
     work = feeding() if "feeds" in options.way else publishing(options.way)
     print(json.dumps(uvloop.run(work)))
     return 0
