@@ -106,6 +106,37 @@ class TestRoutes:
                 async with client.websocket("/ws") as ws:
                     assert await ws.receive() == "other"
 
+    async def test_routes_changed_meanwhile(self) -> None:
+        """What a handshake found out counts for nothing when the routes have changed before it ends."""
+
+        @websocket("/{any}")
+        async def other(ws: WebSocket) -> None:
+            await ws.send("other")
+
+        app = Antiphon()
+        app.websocket("/ws")(echo)
+        async with TestClient(app) as client:
+            async with client.websocket("/ws"):
+                app.add(other)
+                app.router.routes.insert(0, app.router.routes.pop())
+                async with client.websocket("/ws") as ws:
+                    assert await ws.receive() == "other"
+            async with client.websocket("/ws") as ws:
+                assert await ws.receive() == "other"
+
+    async def test_within_a_host(self) -> None:
+        """A host of another application that this one is mounted at has its parameters each time."""
+        app = Antiphon()
+
+        @app.websocket("/ws")
+        async def whose(ws: WebSocket, tenant: str = "nobody") -> None:
+            await ws.send_json(ws.path_params)
+
+        async with TestClient(Starlette(routes=[Host("{tenant}.example", app)])) as client:
+            for tenant in ("one", "two", "two"):
+                async with client.websocket("/ws", headers={"host": f"{tenant}.example"}) as ws:
+                    assert await ws.receive_json() == {"tenant": tenant}
+
     async def test_host_before_path(self) -> None:
         """A route that matches by more than the path is asked each time."""
 

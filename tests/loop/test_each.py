@@ -1,6 +1,8 @@
 """What belongs to an event loop: one for each, whoever asks in between."""
 
 import asyncio
+import gc
+import weakref
 
 from antiphon.loop.each import ForEachLoop
 
@@ -29,3 +31,18 @@ def test_one_for_each() -> None:
     finally:
         first.close()
         second.close()
+
+
+def test_forgotten() -> None:
+    """A closed event loop does not stay in memory, nor does what was made for it."""
+    thing_of = ForEachLoop(Thing)
+    loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+    for _ in range(5):
+        loop = asyncio.new_event_loop()
+        loops.append(weakref.ref(loop))
+        thing_of(loop)
+        loop.close()
+    del loop
+    gc.collect()
+    # The last one stays until there is another.
+    assert sum(each() is not None for each in loops) == 1

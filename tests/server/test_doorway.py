@@ -41,9 +41,14 @@ async def test_spelled_otherwise(server: LiveServer) -> None:
         head.replace(b"Upgrade: websocket", b"upgrade: WebSocket"),
         head.replace(b"Connection: Upgrade", b"Connection: keep-alive, Upgrade"),
         head.replace(b"Connection: Upgrade", b"connection: upgrade"),
+        head.replace(b"Connection: Upgrade", b"Connection: Upgrade\r\nConnection: keep-alive"),
+        head.replace(b"Upgrade: websocket", b"Upgrade: h2c, websocket"),
+        head.replace(b"Upgrade: websocket", b"Upgrade: websocket\r\nUpgrade: h2c"),
+        head.replace(b"GET /echo", b"GET http://localhost/echo?absolute"),
     ):
         assert spelled != head
         assert await answer(server, spelled) == 101
+        assert await answer(server, spelled[:10], spelled[10:]) == 101
 
 
 @pytest.mark.parametrize(
@@ -55,6 +60,11 @@ async def test_spelled_otherwise(server: LiveServer) -> None:
         (b"Host: localhost\r\n", b"Host: a\r\nHost: b\r\n", 400),
         (b"Upgrade: websocket\r\n", b"Upgrade: websocket\r\nContent-Length: 5\r\n", 400),
         (b" HTTP/1.1", b" HTTP/1.0", 400),
+        (b" HTTP/1.1", b" HTTP/1.2", 400),
+        (b"/echo", b"echo", 400),
+        (b"/echo", b"localhost:80", 400),
+        (b"/echo", b"*", 400),
+        (b"/echo", b"/echo#fragment", 400),
         (b" HTTP/1.1\r\n", b" HTTP/1.1\r\nbroken\r\n", 400),
         (b"/echo", b"/nowhere", 404),
     ],

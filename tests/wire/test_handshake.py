@@ -37,7 +37,7 @@ FIELDS = {
     "Sec-WebSocket-Version": "13",
 }
 
-OPENING = Opening(KEY, ("chat", "superchat"), ())
+OPENING = Opening("/chat", "", KEY, ("chat", "superchat"), ())
 
 
 def head(line: str = "GET /chat HTTP/1.1", **changed: str | None) -> bytes:
@@ -147,8 +147,26 @@ def test_what_may_vary_may_vary(data: bytes) -> None:
     assert opening(data).key == KEY
 
 
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        ("/", "/", ""),
+        ("/a%20b?c=%3F?&d", "/a%20b", "c=%3F?&d"),
+        ("//a/b", "//a/b", ""),
+        ("/http://a/b", "/http://a/b", ""),
+        ("http://server.example.com", "/", ""),
+        ("HTTPS://server.example.com:80/chat?x=http://y", "/chat", "x=http://y"),
+        ("wss://[::1]?x", "/", "x"),
+    ],
+)
+def test_where_to_is_read_from_a_path_or_an_absolute_uri(target: str, path: str, query: str) -> None:
+    """RFC 6455 § 4.2.1, item 1."""
+    read = opening(head(f"GET {target} HTTP/1.1"))
+    assert (read.path, read.query) == (path, query)
+
+
 def test_an_opening_handshake_may_come_without_subprotocols() -> None:
-    assert opening(head(sec_websocket_protocol=None)) == Opening(KEY, (), ())
+    assert opening(head(sec_websocket_protocol=None)) == Opening("/chat", "", KEY, (), ())
 
 
 def test_lists_may_come_in_several_lines() -> None:
@@ -168,6 +186,11 @@ def test_lists_may_come_in_several_lines() -> None:
         (head("POST /chat HTTP/1.1"), 405, {b"allow": b"GET"}),
         (head("get /chat HTTP/1.1"), 405, {b"allow": b"GET"}),
         (head("GET /chat HTTP/1.0"), 400, {}),
+        (head("GET chat HTTP/1.1"), 400, {}),
+        (head("GET * HTTP/1.1"), 400, {}),
+        (head("GET ?chat HTTP/1.1"), 400, {}),
+        (head("GET localhost:80 HTTP/1.1"), 400, {}),
+        (head("GET ftp://localhost/chat HTTP/1.1"), 400, {}),
         (head("GET /chat HTTP/0.9"), 400, {}),
         (head(host=None), 400, {}),
         (head(host=""), 400, {}),

@@ -55,11 +55,16 @@ class Straight:
         route = self._known.get(scope["path"])
         if route is not None:
             scope.setdefault("router", self._router)
-            scope.update(route=route, endpoint=route.endpoint, path_params={})
+            # Parameters that are there are those of a host.
+            scope.setdefault("path_params", {})
+            scope.update(route=route, endpoint=route.endpoint)
             await route.app(scope, receive, send)
             return
+        routes = self._routes
         await self._layers(scope, receive, send)
-        self._learn(scope)
+        # That may have taken as long as the connection, and what it found out may be out of date.
+        if routes is self._routes:
+            self._learn(scope)
 
     def _learn(self, scope: Scope) -> None:
         route = scope.get("route")

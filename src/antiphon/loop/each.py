@@ -1,7 +1,8 @@
 """One of a kind for each event loop: made when it is first asked for, found in no time afterwards.
 
 A process has one event loop that serves, and asks for what belongs to it with every connection: that one
-is remembered, and only the others are looked up.
+is remembered, and only the others are looked up. What is made refers to its event loop, so both are
+forgotten when that is closed and another is asked for.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
-from weakref import WeakKeyDictionary
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ class ForEachLoop(Generic[T]):
 
     def __init__(self, make: Callable[[asyncio.AbstractEventLoop], T]) -> None:
         self._make = make
-        self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
+        self._made: dict[asyncio.AbstractEventLoop, T] = {}
         self._last: tuple[asyncio.AbstractEventLoop | None, T | None] = (None, None)
 
     def __repr__(self) -> str:
@@ -36,6 +36,9 @@ class ForEachLoop(Generic[T]):
         if last is not loop or made is None:
             made = self._made.get(loop)
             if made is None:
+                # ``list`` and ``pop``, because another thread may be at the same.
+                for closed in [each for each in list(self._made) if each.is_closed()]:
+                    self._made.pop(closed, None)
                 made = self._made[loop] = self._make(loop)
             self._last = (loop, made)
         return made

@@ -113,7 +113,8 @@ class Doorway(asyncio.Protocol):
             return None
         try:
             request = parse_request(data, self._reception.terms.limits.head)
-            return request, read_opening(request)
+            # uvicorn's parser knows some versions that were never made, and others not.
+            return (request, read_opening(request)) if request.version == "1.1" else None
         except HandshakeError:
             return None
 

@@ -135,6 +135,12 @@ class HttpProtocol(HttpToolsProtocol):
         # The parser and this object refer to one another: neither should wait for the collector.
         del self.parser
 
+    def _get_upgrade(self) -> bytes | None:
+        # uvicorn's looks at the last line of the header only, and at no list (RFC 9110 § 5.3 and § 7.8).
+        lines = [value for name, value in self.headers if name == b"upgrade"]
+        wanted = [each.strip().lower() for each in b",".join(lines).split(b",")]
+        return b"websocket" if b"websocket" in wanted else wanted[0]
+
     def _upgrade(self) -> None:
         """Do as uvicorn does, but hand the request over as it is, not as bytes to be parsed again."""
         self.connections.discard(self)

@@ -165,7 +165,7 @@ class WebSocketProtocol(asyncio.Protocol):
             wheel_of(asyncio.get_running_loop()).remove(self)
 
     def _scope(self, request: Request, opening: Opening) -> dict[str, Any]:
-        path, _, query = request.target.partition("?")
+        path, query = opening.path, opening.query
         root = self._config.root_path
         self._path = root + unquote(path)
         return {

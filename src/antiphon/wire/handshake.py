@@ -35,6 +35,10 @@ _request_line = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21\x22\x24-\x7e]+) HTTP/([0-9])\.([0-9])\r\n"
 ).match
 _field = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*\r\n").match
+#: A path with its query, after which of them an absolute URI has (§ 4.2.1, item 1; RFC 9112 § 3.2.2).
+_target = re.compile(
+    r"(?:(?:https?|wss?)://[^/?#]+(?=[/?]|$)|(?=/))(?P<path>/[^?#]*)?(?P<query>\?[^#]*)?", re.IGNORECASE
+).fullmatch
 #: 16 bytes in base64 (§ 4.1, item 7).
 _is_key = re.compile(r"[A-Za-z0-9+/]{22}==").fullmatch
 
@@ -138,11 +142,15 @@ class Opening:
     """What a valid opening handshake asks for.
 
     Attributes:
+        path: Where to, still with its percent signs.
+        query: What came after the question mark.
         key: The nonce to be answered.
         subprotocols: What the client speaks, best first.
         extensions: The extensions it offers, best first.
     """
 
+    path: str
+    query: str
     key: str
     subprotocols: tuple[str, ...]
     extensions: tuple[Extension, ...]
@@ -184,6 +192,9 @@ def read_opening(request: Request) -> Opening:
         raise HandshakeError(405, "method is not GET (RFC 6455 § 4.2.1)", [(b"allow", b"GET")])
     if request.version < "1.1":
         raise HandshakeError(400, "HTTP version below 1.1 (RFC 6455 § 4.2.1)")
+    target = _target(request.target)
+    if target is None:
+        raise HandshakeError(400, "target is neither a path nor an absolute URI (RFC 6455 § 4.2.1)")
     if request.repeats:
         for name in _SINGLE:
             if len(request.values(name)) > 1:
@@ -215,7 +226,7 @@ def read_opening(request: Request) -> Opening:
     if len(set(subprotocols)) < len(subprotocols):
         raise HandshakeError(400, "subprotocol offered twice (RFC 6455 § 4.1)")
     offers = tuple(_listed(request, b"sec-websocket-extensions", extensions))
-    return Opening(key, subprotocols, offers)
+    return Opening(target["path"] or "/", (target["query"] or "?")[1:], key, subprotocols, offers)
 
 
 def accept_key(key: str) -> str:
