@@ -2,7 +2,7 @@
 
 What comes and goes in one tick is told together. A connection that ends stays for its channel's grace, so
 that a reload is no leave and join; when its user comes back meanwhile, it goes without a word. While the
-broker cannot be reached, what it does not know yet is remembered: one entry for each connection.
+broker cannot be reached, what it does not know yet is remembered: one entry for each connection and user.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Attending:
         self._here: dict[Seat, Attendance] = {}
         # Whose connections have ended and still count: the timers that end that.
         self._lingering: dict[Person, dict[Seat, asyncio.TimerHandle]] = {}
-        self._untold: dict[Seat, Attendance] = {}
+        # By their users too: of one connection that changes its user both have to be told.
+        self._untold: dict[tuple[str, str, str], Attendance] = {}
         self._telling: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -49,6 +50,9 @@ class Attending:
         Raises:
             BrokerUnavailable: The broker does not know yet; it is told as soon as it can be reached.
         """
+        before = self._here.get((channel, connection))
+        if before is not None and before.user != member.user:
+            self._gone((channel, connection))
         attendance = Attendance(channel, connection, member.user, member.info)
         self._here[channel, connection] = attendance
         self._note(attendance)
@@ -103,10 +107,10 @@ class Attending:
         self._tell()
 
     def _note(self, attendance: Attendance) -> None:
-        seat = (attendance.channel, attendance.connection)
+        place = (attendance.channel, attendance.connection, attendance.user)
         # The latest counts, and takes the latest's place in the order.
-        self._untold.pop(seat, None)
-        self._untold[seat] = attendance
+        self._untold.pop(place, None)
+        self._untold[place] = attendance
 
     def _tell(self) -> asyncio.Task[None]:
         if self._telling is None or self._telling.done():
@@ -120,9 +124,9 @@ class Attending:
         while self._untold:
             part = list(self._untold.items())[:TOGETHER]
             await self._broker.attend([attendance for _, attendance in part])
-            for seat, attendance in part:
-                if self._untold.get(seat) is attendance:
-                    del self._untold[seat]
+            for place, attendance in part:
+                if self._untold.get(place) is attendance:
+                    del self._untold[place]
 
     def _told(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():

@@ -92,7 +92,8 @@ class RawSubscriptions:
                 # Unsubscribed while it was on its way in.
                 self._leave(entry, grace=0)
         except BaseException:
-            self._entries.pop(channel, None)
+            if self._entries.get(channel) is entry:
+                del self._entries[channel]
             # Who was cut off on the way in may come back, like anybody else.
             self._leave(entry, self._grace(channel) if self._connection.closed else 0)
             raise
