@@ -28,6 +28,9 @@ logger = logging.getLogger("antiphon")
 #: Seconds between two looks whether a quiet channel has missed its last publication.
 CHECK = 3.0
 
+#: Seconds between two times that an application says what its channels are like, in case that is forgotten.
+ANNOUNCE = 86400.0
+
 #: Channels that are looked at together.
 TOGETHER = 100
 
@@ -256,9 +259,13 @@ class Hub:
             await self.broker.publish(rules, RULES_KEPT)
 
     async def _check(self) -> None:
+        announced = time.monotonic()
         while True:
             await asyncio.sleep(CHECK)
             self.attending.tell_rest()
+            if time.monotonic() - announced >= ANNOUNCE:
+                announced = time.monotonic()
+                self._spawn(self._announce())
             audiences = list(self._audiences.values())
             for start in range(0, len(audiences), TOGETHER):
                 part = audiences[start : start + TOGETHER]

@@ -136,7 +136,9 @@ class RawSubscriptions:
         self._hub.unsubscribe(channel, entry.subscriber)
         if entry.watcher is not None:
             self._hub.unsubscribe(presence_channel(channel), entry.watcher)
-        self._hub.attending.leave(channel, self._connection.id, grace)
+        if self._entries.get(channel, entry) is entry:
+            # Otherwise it has come back already, and is present by that.
+            self._hub.attending.leave(channel, self._connection.id, grace)
         if isinstance(entry.subscriber, DroppingSubscriber) and self._backlog is not None:
             self._backlog.forget(entry.subscriber)
 
