@@ -260,7 +260,7 @@ class TestPresence:
                     await asyncio.sleep(0)
 
     async def test_comes_back_while_it_enters(self) -> None:
-        """Who unsubscribes on the way in and comes back keeps what it has then, though the first way fails."""
+        """Who unsubscribes on the way in and comes back keeps what it has, though the first way fails."""
         app = Antiphon()
         asked: asyncio.Queue[asyncio.Future[bool]] = asyncio.Queue()
 
