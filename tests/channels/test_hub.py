@@ -1,11 +1,13 @@
-"""A hub: what it tells others of its channels."""
+"""A hub: what it tells others of its channels, and what it does in the background."""
 
 import asyncio
 
 import pytest
 
-from antiphon.channels import RULES, RULES_KEPT, Definition, Definitions, Hub
+from antiphon.brokers import MemoryBroker
+from antiphon.channels import RULES, RULES_KEPT, Definition, Definitions, Hub, Publication
 from antiphon.channels import hub as module
+from antiphon.errors import BacklogFull
 from tests.channels.lossy import LossyServer
 
 
@@ -25,3 +27,22 @@ async def test_announces_again(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [each.payload for each in page] == [definitions.to_json()]
     finally:
         await hub.stop()
+
+
+async def test_background_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits in the background to be published is bounded; beyond that the caller is told."""
+    hub = Hub(MemoryBroker())
+    await hub.start()
+    publication = Publication("news", "x" * 100)
+    monkeypatch.setattr(module, "WAITING", 3 * (module.OVERHEAD + 100))
+    try:
+        for _ in range(3):
+            hub.publish_nowait(publication)
+        with pytest.raises(BacklogFull, match="'news'"):
+            hub.publish_nowait(publication)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        await asyncio.to_thread(hub.publish_nowait, publication)
+    finally:
+        await hub.stop()
+    assert hub._waiting == 0
