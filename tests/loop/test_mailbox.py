@@ -1,6 +1,7 @@
 """Calls from threads: all of them, in order, and the loop's other work in between."""
 
 import asyncio
+from itertools import pairwise
 
 from antiphon.loop import mailbox_of
 from antiphon.loop.mailbox import IN_A_ROW
@@ -23,7 +24,7 @@ async def test_many_calls() -> None:
             seen.append(len(made))
             await asyncio.sleep(0)
     assert made == list(range(number))
-    assert all(later - earlier <= IN_A_ROW for earlier, later in zip(seen, seen[1:], strict=False))
+    assert all(later - earlier <= IN_A_ROW for earlier, later in pairwise(seen))
 
 
 async def test_all_at_once_on_the_loop() -> None:

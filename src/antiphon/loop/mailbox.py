@@ -14,7 +14,6 @@ from typing import Any
 
 from antiphon.loop.each import ForEachLoop
 
-
 #: Calls that are made in a row, so that a thread that posts many does not keep the loop from everything else.
 IN_A_ROW = 100
 
