@@ -46,3 +46,11 @@ async def test_background_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         await hub.stop()
     assert hub._waiting == 0
+
+
+async def test_since_a_text() -> None:
+    """A position that still is a text is refused, with a word on what makes one of it."""
+    hub = Hub(MemoryBroker())
+    with pytest.raises(TypeError, match=r"Position\.parse"):
+        await hub.subscribe("news", None, "1.abc")  # type: ignore[arg-type]
+    assert list(hub.channels) == []

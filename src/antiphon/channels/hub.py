@@ -178,9 +178,12 @@ class Hub:
             since: Deliver first what came after this position, if all of that can be had.
 
         Raises:
+            TypeError: ``since`` is no position.
             SubscriptionRefused: The channel has as many subscribers here as it may have.
             BrokerUnavailable: The broker's server cannot be reached.
         """
+        if not isinstance(since, Position | None):
+            raise TypeError(f"since={since!r} is no position; of a text Position.parse makes one")
         await self.start()
         self.flush()
         audience = self._audiences.get(channel)

@@ -12,6 +12,7 @@ import logging
 
 from antiphon.channels.broker import Broker
 from antiphon.channels.members import Attendance
+from antiphon.codec import encode_json
 from antiphon.errors import BrokerUnavailable
 from antiphon.subscription import Member
 
@@ -48,8 +49,10 @@ class Attending:
         """Have a connection count as a member's, and wait until the broker knows.
 
         Raises:
+            TypeError: The member's user is no text, or its info is not as JSON can hold it.
             BrokerUnavailable: The broker does not know yet; it is told as soon as it can be reached.
         """
+        _check(channel, member)
         before = self._here.get((channel, connection))
         if before is not None and before.user != member.user:
             self._gone((channel, connection))
@@ -135,3 +138,14 @@ class Attending:
         # When the broker can be reached again, everything is said again.
         if error is not None and not isinstance(error, BrokerUnavailable):
             logger.error("who is present cannot be told", exc_info=error)
+
+
+def _check(channel: str, member: object) -> None:
+    """Refuse what no broker could be told: it would stand in the way of all that is told together with it."""
+    try:
+        if isinstance(member, Member) and isinstance(member.user, str):
+            encode_json([member.user, member.info])
+            return
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{member!r} cannot be a member of channel {channel!r}: {error}") from None
+    raise TypeError(f"a member of channel {channel!r} is a Member whose user is text, not {member!r}")
