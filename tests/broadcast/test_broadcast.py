@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import pickle
 import threading
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 
 from antiphon import Broadcast
-from antiphon.broadcast import Delivery, PrivateChannel, Settings
+from antiphon.broadcast import Delivery, Failure, PrivateChannel, Settings
 from antiphon.broadcast.drivers import AblyDriver, Driver, Failures, LogDriver, NullDriver
 from antiphon.errors import (
     BroadcastFailed,
@@ -106,7 +107,10 @@ async def test_messages(message: Any, payload: Any) -> None:
     ("arguments", "says"),
     [
         (("a", object()), "cannot be sent as JSON"),
-        ((5, "m"), "not iterable"),
+        ((5, "m"), "named by text.* not int"),
+        ((None, "m"), "named by text.* not NoneType"),
+        (({"a": 1}, "m"), "named by text.* not dict"),
+        ((b"a", "m"), "named by text.* not bytes"),
         (([5], "m"), "named by text"),
         (("a", "m", 5), "event"),
         (("a",), "needs channels and a message"),
@@ -243,6 +247,34 @@ async def test_some_channels_fail() -> None:
         "not sent: bad1 by Recording (LookupError: bad1); bad2 by Recording (LookupError: bad2)"
     )
     assert Recording.made[0].deliveries[0].channels == ("bad1", "good", "bad2")
+
+
+async def test_many_channels_fail() -> None:
+    """The text names some and says how many more; `failures` has all."""
+    channels = [f"bad{number}" for number in range(101)]
+    with pytest.raises(
+        BroadcastFailed, match=r"bad9 by Recording \(LookupError: bad9\); and 91 more$"
+    ) as raised:
+        await Broadcast(Recording).publish(channels, 1)
+    assert [each.channel for each in raised.value.failures] == channels
+
+
+async def test_failures_are_handed_on() -> None:
+    """Task queues and pools of processes pickle an exception: it arrives as it was."""
+    error = ServiceError("pusher", 500, "Internal error", may_retry=True)
+    failed = BroadcastFailed([Failure("pusher", "a", error)])
+    copied = pickle.loads(pickle.dumps(failed))
+    assert (type(copied), str(copied)) == (BroadcastFailed, str(failed))
+    (failure,) = copied.failures
+    assert (failure.channel, str(failure.error)) == ("a", "pusher: 500 Internal error")
+    assert (failure.error.service, failure.error.status, failure.error.may_retry) == ("pusher", 500, True)
+
+
+@pytest.mark.parametrize("origin", [5, {"id": "1.2"}])
+async def test_an_origin_that_is_none(origin: Any) -> None:
+    """Who is excluded is a connection, a request or an id; anything else is an error."""
+    with pytest.raises(TypeError, match="who is excluded"):
+        await Broadcast(Recording).publish("a", 1, exclude=origin)
 
 
 @pytest.mark.parametrize("blocking", [True, False])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Self, TypeVar
 
 from antiphon.broadcast.auth import Credentials
@@ -64,7 +64,7 @@ class Broadcast:
     @property
     def drivers(self) -> tuple[type[Driver], ...]:
         """The classes of the drivers that it sends by."""
-        return tuple(self._pool.config.settings(each)[1] for each in self._choices)
+        return tuple(map(self._pool.config.driver_class, self._choices))
 
     @staticmethod
     def fake() -> Fake:
@@ -93,7 +93,10 @@ class Broadcast:
             ConfigurationError: A setting of it is missing or wrong.
         """
         chosen = self._pool.config.default if choice is None else choices(choice)
-        return self._by(chosen, tuple(settings.items()))
+        for name, value in settings.items():
+            if not isinstance(value, Hashable):
+                raise ConfigurationError(f"driver({name}=...) is a plain value, not {type(value).__name__}")
+        return self._by(chosen, tuple(sorted(settings.items())))
 
     # --- Sending -------------------------------------------------------------------------------------
 
@@ -123,7 +126,7 @@ class Broadcast:
         Raises:
             BroadcastFailed: It did not reach some channels; it was sent to all others.
             ConfigurationError: It was sent nowhere, since the driver cannot work as it is set up.
-            BacklogFull: On an event loop: too much waits already.
+            QueueFull: On an event loop: too much waits already.
             InvalidChannel: A driver's channels cannot have such a name.
             InvalidBroadcast: A driver cannot take the message or the event's name.
             TypeError: JSON cannot hold the message.
@@ -186,7 +189,7 @@ class Broadcast:
         as far as there is time; how much could not be sent is logged.
 
         Raises:
-            BacklogFull: Too much waits already; this is not sent.
+            QueueFull: Too much waits already; this is not sent.
             InvalidChannel: A driver's channels cannot have such a name.
             InvalidBroadcast: A driver cannot take the message or the event's name.
             TypeError: JSON cannot hold the message.

@@ -24,10 +24,11 @@ from starlette.types import Message
 
 from antiphon.app.binding import Plan, Session, Site, is_async, names_in, plan
 from antiphon.app.services import Services
-from antiphon.broadcast import Credentials, Member
+from antiphon.broadcast import Credentials
 from antiphon.broadcast.auth import PRESENCE, PRIVATE
 from antiphon.broadcast.drivers.pusher import CHANNEL, SOCKET_ID
 from antiphon.errors import ConfigurationError, InvalidParameter
+from antiphon.subscription import Member
 
 logger = logging.getLogger("antiphon.broadcast")
 

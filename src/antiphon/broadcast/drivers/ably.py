@@ -93,7 +93,7 @@ def _options(settings: Settings) -> dict[str, Any]:
             raise settings.error("secret", "is the whole API key, as 'appId.keyId:keySecret'")
         if not tls:
             raise settings.error("ssl", "is off, and Ably takes an API key over TLS only; set a token")
-    if host := settings.text("host"):
+    if host := settings.host():
         options["rest_host"] = host
     if port := settings.port():
         options["tls_port" if tls else "port"] = port

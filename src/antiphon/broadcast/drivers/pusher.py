@@ -143,8 +143,8 @@ def _options(settings: Settings) -> dict[str, Any]:
         "secret": settings.required("secret"),
         "ssl": settings.flag("ssl", True),
         "timeout": settings.number("timeout", 5.0, least=0.001),
-        "cluster": settings.text("cluster"),
-        "host": settings.text("host"),
+        "cluster": settings.host("cluster"),
+        "host": settings.host(),
         "port": settings.port(),
         "encryption_master_key_base64": settings.text("encryption_master_key"),
     }
