@@ -111,7 +111,8 @@ class Broadcast:
     ) -> Any:
         """Send from a plain function, in any thread, and wait until it is sent.
 
-        On an event loop, which it must not hold up, it sends in the background as ``later`` does.
+        On an event loop, which it must not hold up, it sends in the background as ``later`` does. Within an
+        application the driver ``local`` hands the message to it, and what goes wrong then is logged.
 
         Args:
             names: One channel's name, or several; or an event object, which says all of this itself.

@@ -233,7 +233,7 @@ class Hub:
             if audience.stream is not None:
                 audience.mend()
         self.attending.say_again()
-        self._spawn(self._announce())
+        self._spawn(self._announce(), "telling the definitions of channels")
 
     # --- Underneath ----------------------------------------------------------------------------------
 
@@ -275,7 +275,7 @@ class Hub:
         if audience.abandoned and self._audiences.get(audience.channel) is audience:
             del self._audiences[audience.channel]
             audience.close()
-            self._spawn(self._leave(audience.channel))
+            self._spawn(self._leave(audience.channel), "leaving", audience.channel)
 
     async def _leave(self, channel: str) -> None:
         # Somebody may have come back before this task ran.
@@ -284,17 +284,17 @@ class Hub:
 
     def _publish_soon(self, publication: Publication) -> None:
         if self._loop is None:
-            self._spawn(self.publish(publication))
+            work: Awaitable[Any] = self.publish(publication)
         else:
-            retention = self.definitions.of(publication.channel).retention
-            self._spawn(self.broker.publish(publication, retention))
+            work = self.broker.publish(publication, self.definitions.of(publication.channel).retention)
+        self._spawn(work, "publishing on", publication.channel)
 
-    def _spawn(self, work: Awaitable[Any]) -> None:
+    def _spawn(self, work: Awaitable[Any], *what: str) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(self._finished)
+        task.add_done_callback(partial(self._finished, what))
 
-    def _finished(self, task: asyncio.Task[Any]) -> None:
+    def _finished(self, what: tuple[str, ...], task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("a channel failed in the background: %s", error)
+            logger.error("%s failed in the background: %s", " ".join(what), error)
