@@ -174,6 +174,9 @@ async def test_json(client: TestClient) -> None:
     for wrong in ([], 5, {"socket_id": 12.34, "channel_name": ["private-orders.7"]}):
         answer = await client.post("/broadcasting/auth", json=wrong, headers={"x-user": "Ada"})
         assert answer.status == 400
+    json_type = {"content-type": "application/json"}
+    answer = await client.post("/broadcasting/auth", body=b"[" * 4000, headers=json_type)
+    assert answer.status == 400
 
 
 async def test_only_post(client: TestClient) -> None:

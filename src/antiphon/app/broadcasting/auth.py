@@ -172,7 +172,8 @@ def _question(body: bytes, content_type: str) -> tuple[str, str] | None:
         else:
             fields = dict(parse_qsl(body.decode()))
         socket_id, channel = fields["socket_id"], fields["channel_name"]
-    except (ValueError, KeyError, TypeError):
+    # RecursionError: JSON that is nothing but brackets.
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     if not isinstance(socket_id, str) or not isinstance(channel, str):
         return None

@@ -29,7 +29,8 @@ class AblyDriver(HostedDriver):
     def __init__(self, settings: Settings) -> None:
         settings.only("secret", "key", "token", "host", "port", "ssl", "timeout", "retries", "retry_delay")
         self._options = _options(settings)
-        super().__init__(settings, [self._options[key] for key in ("key", "token") if key in self._options])
+        whole = self._options.get("token") or self._options["key"]
+        super().__init__(settings, [whole, whole.rpartition(":")[2]])
 
     def check(self, delivery: Delivery) -> None:
         for channel in delivery.channels:

@@ -50,7 +50,8 @@ class PusherDriver(HostedDriver):
             *("encryption_master_key", "timeout", "retries", "retry_delay"),
         )
         self._options = _options(settings)
-        super().__init__(settings, [self._options["secret"]])
+        secrets = (self._options["secret"], self._options.get("encryption_master_key_base64"))
+        super().__init__(settings, list(filter(None, secrets)))
 
     def make_client(self) -> Any:
         return library("pusher", "pusher").Pusher(**self._options)
