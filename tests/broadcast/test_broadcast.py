@@ -13,10 +13,12 @@ import pytest
 from antiphon import Broadcast
 from antiphon.broadcast import Delivery, Failure, PrivateChannel, Settings
 from antiphon.broadcast.drivers import AblyDriver, Driver, Failures, LogDriver, NullDriver
+from antiphon.broadcast.lane import MOST_WAITING
 from antiphon.errors import (
     BroadcastFailed,
     ConfigurationError,
     DriverNotFound,
+    QueueFull,
     ServiceError,
     UnacceptableDriverType,
 )
@@ -208,6 +210,33 @@ async def test_order_on_a_loop() -> None:
         sender.channel("a", number)
     assert await asyncio.to_thread(sender.close) == 0
     assert [each.message for each in Recording.made[0].deliveries] == list(range(100))
+
+
+async def test_one_driver_has_no_room(caplog: pytest.LogCaptureFixture) -> None:
+    """The others get the message all the same; the error names the driver that does not."""
+    began, go_on = threading.Event(), threading.Event()
+
+    class Slow(Recording):
+        def send(self, delivery: Delivery) -> Failures:
+            began.set()
+            assert go_on.wait(10)
+            return super().send(delivery)
+
+    class Quick(Recording):
+        blocking = False
+
+    sender, large = Broadcast([Slow, Quick]), "x" * (MOST_WAITING // 2 + 1)
+    sender.later("a", large)
+    await asyncio.to_thread(began.wait)
+    sender.later("a", large)
+    for send in (sender.later, sender.channel):
+        with pytest.raises(QueueFull, match="1 messages wait for the driver 'Slow'"):
+            send("a", large)
+    assert sender.channel("a", large, rescue=True) == large
+    assert "not sent: a by Slow (QueueFull: " in caplog.text
+    go_on.set()
+    assert await asyncio.to_thread(sender.close) == 0
+    assert [len(each.deliveries) for each in Recording.made] == [2, 5]
 
 
 async def test_publish_does_not_block() -> None:

@@ -20,7 +20,7 @@ from antiphon.broadcast.fake import Fake, active
 from antiphon.broadcast.lane import Lane
 from antiphon.broadcast.pool import Changes, Pool
 from antiphon.broadcast.settings import OpenChannel
-from antiphon.errors import AntiphonError, BroadcastFailed, ConfigurationError
+from antiphon.errors import AntiphonError, BroadcastFailed, ConfigurationError, QueueFull
 
 logger = logging.getLogger("antiphon.broadcast")
 
@@ -139,10 +139,7 @@ class Broadcast:
         here = asyncio._get_running_loop() is None
         failures: list[Failure] = []
         for lane in lanes:
-            if here or not lane.driver.blocking:
-                failures += lane.send(each)
-            else:
-                lane.later(each)
+            failures += lane.send(each) if here or not lane.driver.blocking else lane.queue(each)
         self._conclude(each, failures, rescue)
         return each.message
 
@@ -190,15 +187,16 @@ class Broadcast:
         as far as there is time; how much could not be sent is logged.
 
         Raises:
-            QueueFull: Too much waits already; this is not sent.
+            QueueFull: Too much waits already for a driver, which does not send this.
+            BroadcastFailed: Too much waits for several drivers; all others send it.
             InvalidChannel: A driver's channels cannot have such a name.
             InvalidBroadcast: A driver cannot take the message or the event's name.
             TypeError: JSON cannot hold the message.
         """
         each = self._delivery(names, message, event, exclude)
         if each is not None:
-            for lane in self._checked(each, names):
-                lane.later(each)
+            lanes = self._checked(each, names)
+            self._conclude(each, [failure for lane in lanes for failure in lane.queue(each)], rescue=False)
 
     # --- Life ----------------------------------------------------------------------------------------
 
@@ -308,9 +306,13 @@ class Broadcast:
 
 
 def _error(each: Delivery, failures: Sequence[Failure]) -> AntiphonError:
-    """What to raise: a mistake in the program as what it is, everything else by channel."""
+    """What to raise: what is about one driver and no channel as what it is, everything else by channel."""
     errors = {id(failure.error): failure.error for failure in failures}
     (first, *others) = errors.values()
-    if isinstance(first, ConfigurationError) and not others and len(failures) == len(each.channels):
+    if (
+        isinstance(first, (ConfigurationError, QueueFull))
+        and not others
+        and len(failures) == len(each.channels)
+    ):
         return first
     return BroadcastFailed(failures)

@@ -100,6 +100,14 @@ class Lane:
         if not sends:
             self._send_next()
 
+    def queue(self, delivery: Delivery) -> tuple[Failure, ...]:
+        """Send in the background, or say that too much waits already."""
+        try:
+            self.later(delivery)
+        except QueueFull as error:
+            return self._failures(delivery, error)
+        return ()
+
     def drain(self, deadline: float) -> int:
         """Wait until nothing waits any more; give up what does.
 
