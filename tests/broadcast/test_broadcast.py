@@ -52,9 +52,28 @@ class Broken(Driver):
         raise OSError("no network")
 
 
+class Slow(Recording):
+    """Sends when it is let."""
+
+    began, go_on = threading.Event(), threading.Event()
+
+    def send(self, delivery: Delivery) -> Failures:
+        self.began.set()
+        assert self.go_on.wait(10)
+        return super().send(delivery)
+
+
+class Quick(Recording):
+    """Never waits for anything."""
+
+    blocking = False
+
+
 @pytest.fixture(autouse=True)
 def nothing_made() -> None:
     Recording.made.clear()
+    Slow.began.clear()
+    Slow.go_on.clear()
 
 
 class Point(msgspec.Struct):
@@ -186,19 +205,11 @@ def test_without_a_loop() -> None:
 
 async def test_on_a_loop() -> None:
     """On an event loop `channel` hands over to another thread and returns the message at once."""
-    began, go_on = threading.Event(), threading.Event()
-
-    class Slow(Recording):
-        def send(self, delivery: Delivery) -> Failures:
-            began.set()
-            assert go_on.wait(10)
-            return super().send(delivery)
-
     sender = Broadcast(Slow)
     assert sender.channel("a", {"x": 1}) == {"x": 1}
-    await asyncio.to_thread(began.wait)
+    await asyncio.to_thread(Slow.began.wait)
     assert Recording.made[0].deliveries == []
-    go_on.set()
+    Slow.go_on.set()
     assert await asyncio.to_thread(sender.close) == 0
     assert Recording.made[0].calls != [threading.current_thread()]
 
@@ -214,27 +225,16 @@ async def test_order_on_a_loop() -> None:
 
 async def test_one_driver_has_no_room(caplog: pytest.LogCaptureFixture) -> None:
     """The others get the message all the same; the error names the driver that does not."""
-    began, go_on = threading.Event(), threading.Event()
-
-    class Slow(Recording):
-        def send(self, delivery: Delivery) -> Failures:
-            began.set()
-            assert go_on.wait(10)
-            return super().send(delivery)
-
-    class Quick(Recording):
-        blocking = False
-
     sender, large = Broadcast([Slow, Quick]), "x" * (MOST_WAITING // 2 + 1)
     sender.later("a", large)
-    await asyncio.to_thread(began.wait)
+    await asyncio.to_thread(Slow.began.wait)
     sender.later("a", large)
     for send in (sender.later, sender.channel):
         with pytest.raises(QueueFull, match="1 messages wait for the driver 'Slow'"):
             send("a", large)
     assert sender.channel("a", large, rescue=True) == large
     assert "1 messages wait for the driver 'Slow'" in caplog.text
-    go_on.set()
+    Slow.go_on.set()
     assert await asyncio.to_thread(sender.close) == 0
     assert [len(each.deliveries) for each in Recording.made] == [2, 5]
 
