@@ -1,4 +1,4 @@
-"""What all tests share: asyncio, free ports, Redis, and Chromium or a plain word about its absence."""
+"""What all tests share: asyncio, free ports, servers, services, and Chromium or a word about its absence."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.broadcast.services import AblyService, PusherService, Service
 from tests.nats_server import NatsServer
 from tests.redis_server import RedisCluster, redis_server, url_of
 from tests.servers import free_loopback_port
@@ -40,6 +41,22 @@ def nats_server() -> Iterator[NatsServer]:
     """The nats-server that all tests share; each has a prefix of its own."""
     with NatsServer() as server:
         yield server
+
+
+@pytest.fixture
+def pusher() -> Iterator[Service]:
+    """Pusher's HTTP API."""
+    with PusherService() as service:
+        yield service
+    assert service.problems == []
+
+
+@pytest.fixture
+def ably() -> Iterator[Service]:
+    """Ably's REST API."""
+    with AblyService() as service:
+        yield service
+    assert service.problems == []
 
 
 @pytest.fixture(scope="session")

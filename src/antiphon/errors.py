@@ -27,7 +27,7 @@ what it should not, or a part behind it fails. Codes and reasons are data, never
     ├── BrokerUnavailable           what carries channels between processes cannot be reached
     ├── InvalidBroadcast            a message or event name that a service cannot take (also a ValueError)
     ├── ServiceError                a hosted service refused a request, or could not be reached
-    ├── BacklogFull                 more waits to be sent in the background than may
+    ├── QueueFull                   more waits to be sent in the background than may
     ├── BroadcastFailed             what was not sent, by driver and channel
     └── ProtocolError               the peer broke the WebSocket protocol: (code, reason)
 """
@@ -39,6 +39,9 @@ from typing import Any
 
 import starlette.exceptions
 import starlette.websockets
+
+#: Failures that the text of a ``BroadcastFailed`` names; ``failures`` has all.
+SHOWN = 10
 
 
 class AntiphonError(Exception):
@@ -189,9 +192,18 @@ class ServiceError(AntiphonError):
         self.service = service
         self.status = status
         self.may_retry = may_retry
+        self._problem = problem
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Task queues and pools of processes hand exceptions on by pickling them.
+        return _service_error, (self.service, self.status, self._problem, self.may_retry)
 
 
-class BacklogFull(AntiphonError):
+def _service_error(service: str, status: int | None, problem: str, may_retry: bool) -> ServiceError:
+    return ServiceError(service, status, problem, may_retry=may_retry)
+
+
+class QueueFull(AntiphonError):
     """As much waits to be sent in the background as may; what was to be added is not sent."""
 
 
@@ -203,8 +215,12 @@ class BroadcastFailed(AntiphonError):
     """
 
     def __init__(self, failures: Sequence[Any]) -> None:
-        super().__init__("not sent: " + "; ".join(map(str, failures)))
+        more = f"; and {len(failures) - SHOWN} more" if len(failures) > SHOWN else ""
+        super().__init__("not sent: " + "; ".join(map(str, failures[:SHOWN])) + more)
         self.failures = tuple(failures)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.failures,)
 
 
 class ProtocolError(AntiphonError):

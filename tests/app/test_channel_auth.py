@@ -10,8 +10,8 @@ import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from antiphon import Antiphon, Broadcast
-from antiphon.broadcast import Credentials, Member
+from antiphon import Antiphon, Broadcast, Member
+from antiphon.broadcast import Credentials
 from antiphon.errors import BindingError, ConfigurationError
 from antiphon.testing import TestClient
 
@@ -46,7 +46,7 @@ def app() -> Antiphon:
     async def anything(request: Request, what: str) -> Any:
         body = await request.body()
         assert b"socket_id" in body
-        return {"true": True, "member": Member(1), "one": 1, "dict": {"id": 1}, "none": None}[what]
+        return {"true": True, "member": Member("1"), "one": 1, "dict": {"id": 1}, "none": None}[what]
 
     @auth.rule("presence-true")
     async def careless() -> bool:
@@ -174,6 +174,9 @@ async def test_json(client: TestClient) -> None:
     for wrong in ([], 5, {"socket_id": 12.34, "channel_name": ["private-orders.7"]}):
         answer = await client.post("/broadcasting/auth", json=wrong, headers={"x-user": "Ada"})
         assert answer.status == 400
+    json_type = {"content-type": "application/json"}
+    answer = await client.post("/broadcasting/auth", body=b"[" * 4000, headers=json_type)
+    assert answer.status == 400
 
 
 async def test_only_post(client: TestClient) -> None:

@@ -1,12 +1,10 @@
-"""The services, and what keeps one test's configuration from another's."""
+"""What keeps one test's configuration from another's."""
 
 import os
 import sys
 from collections.abc import Iterator
 
 import pytest
-
-from tests.broadcast.services import AblyService, PusherService, Service
 
 
 @pytest.fixture(autouse=True)
@@ -18,19 +16,3 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for name in ("config.broadcast", "config"):
         sys.modules.pop(name, None)
-
-
-@pytest.fixture
-def pusher() -> Iterator[Service]:
-    """Pusher's HTTP API."""
-    with PusherService() as service:
-        yield service
-    assert service.problems == []
-
-
-@pytest.fixture
-def ably() -> Iterator[Service]:
-    """Ably's REST API."""
-    with AblyService() as service:
-        yield service
-    assert service.problems == []

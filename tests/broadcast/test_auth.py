@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from antiphon.broadcast import Credentials, Member
+from antiphon.broadcast import Credentials
 from antiphon.broadcast.auth import channel_data
 from antiphon.errors import ConfigurationError
+from antiphon.subscription import Member
 
 KEY, SECRET = "278d425bdf160c739803", "7ad3773142a6692b25b8"
 MASTER = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -57,7 +58,7 @@ def test_answers_are_the_sdks(sdk: Any, channel: str) -> None:
 
 def test_members(sdk: Any) -> None:
     """Who a member is is text, its info whatever JSON holds; private channels are not told who enters."""
-    member = Member(10, {"name": "Ädä"})
+    member = Member("10", {"name": "Ädä"})
     answer = credentials.answer("1.2", "presence-a", member)
     assert json.loads(answer["channel_data"]) == {"user_id": "10", "user_info": {"name": "Ädä"}}
     assert answer["auth"] == credentials.sign("1.2", "presence-a", answer["channel_data"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import pickle
 import threading
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -10,12 +11,14 @@ import msgspec
 import pytest
 
 from antiphon import Broadcast
-from antiphon.broadcast import Delivery, PrivateChannel, Settings
+from antiphon.broadcast import Delivery, Failure, PrivateChannel, Settings
 from antiphon.broadcast.drivers import AblyDriver, Driver, Failures, LogDriver, NullDriver
+from antiphon.broadcast.lane import MOST_WAITING
 from antiphon.errors import (
     BroadcastFailed,
     ConfigurationError,
     DriverNotFound,
+    QueueFull,
     ServiceError,
     UnacceptableDriverType,
 )
@@ -49,9 +52,28 @@ class Broken(Driver):
         raise OSError("no network")
 
 
+class Slow(Recording):
+    """Sends when it is let."""
+
+    began, go_on = threading.Event(), threading.Event()
+
+    def send(self, delivery: Delivery) -> Failures:
+        self.began.set()
+        assert self.go_on.wait(10)
+        return super().send(delivery)
+
+
+class Quick(Recording):
+    """Never waits for anything."""
+
+    blocking = False
+
+
 @pytest.fixture(autouse=True)
 def nothing_made() -> None:
     Recording.made.clear()
+    Slow.began.clear()
+    Slow.go_on.clear()
 
 
 class Point(msgspec.Struct):
@@ -106,7 +128,10 @@ async def test_messages(message: Any, payload: Any) -> None:
     ("arguments", "says"),
     [
         (("a", object()), "cannot be sent as JSON"),
-        ((5, "m"), "not iterable"),
+        ((5, "m"), "named by text.* not int"),
+        ((None, "m"), "named by text.* not NoneType"),
+        (({"a": 1}, "m"), "named by text.* not dict"),
+        ((b"a", "m"), "named by text.* not bytes"),
         (([5], "m"), "named by text"),
         (("a", "m", 5), "event"),
         (("a",), "needs channels and a message"),
@@ -180,19 +205,11 @@ def test_without_a_loop() -> None:
 
 async def test_on_a_loop() -> None:
     """On an event loop `channel` hands over to another thread and returns the message at once."""
-    began, go_on = threading.Event(), threading.Event()
-
-    class Slow(Recording):
-        def send(self, delivery: Delivery) -> Failures:
-            began.set()
-            assert go_on.wait(10)
-            return super().send(delivery)
-
     sender = Broadcast(Slow)
     assert sender.channel("a", {"x": 1}) == {"x": 1}
-    await asyncio.to_thread(began.wait)
+    await asyncio.to_thread(Slow.began.wait)
     assert Recording.made[0].deliveries == []
-    go_on.set()
+    Slow.go_on.set()
     assert await asyncio.to_thread(sender.close) == 0
     assert Recording.made[0].calls != [threading.current_thread()]
 
@@ -204,6 +221,22 @@ async def test_order_on_a_loop() -> None:
         sender.channel("a", number)
     assert await asyncio.to_thread(sender.close) == 0
     assert [each.message for each in Recording.made[0].deliveries] == list(range(100))
+
+
+async def test_one_driver_has_no_room(caplog: pytest.LogCaptureFixture) -> None:
+    """The others get the message all the same; the error names the driver that does not."""
+    sender, large = Broadcast([Slow, Quick]), "x" * (MOST_WAITING // 2 + 1)
+    sender.later("a", large)
+    await asyncio.to_thread(Slow.began.wait)
+    sender.later("a", large)
+    for send in (sender.later, sender.channel):
+        with pytest.raises(QueueFull, match="1 messages wait for the driver 'Slow'"):
+            send("a", large)
+    assert sender.channel("a", large, rescue=True) == large
+    assert "1 messages wait for the driver 'Slow'" in caplog.text
+    Slow.go_on.set()
+    assert await asyncio.to_thread(sender.close) == 0
+    assert [len(each.deliveries) for each in Recording.made] == [2, 5]
 
 
 async def test_publish_does_not_block() -> None:
@@ -243,6 +276,34 @@ async def test_some_channels_fail() -> None:
         "not sent: bad1 by Recording (LookupError: bad1); bad2 by Recording (LookupError: bad2)"
     )
     assert Recording.made[0].deliveries[0].channels == ("bad1", "good", "bad2")
+
+
+async def test_many_channels_fail() -> None:
+    """The text names some and says how many more; `failures` has all."""
+    channels = [f"bad{number}" for number in range(101)]
+    with pytest.raises(
+        BroadcastFailed, match=r"bad9 by Recording \(LookupError: bad9\); and 91 more$"
+    ) as raised:
+        await Broadcast(Recording).publish(channels, 1)
+    assert [each.channel for each in raised.value.failures] == channels
+
+
+async def test_failures_are_handed_on() -> None:
+    """Task queues and pools of processes pickle an exception: it arrives as it was."""
+    error = ServiceError("pusher", 500, "Internal error", may_retry=True)
+    failed = BroadcastFailed([Failure("pusher", "a", error)])
+    copied = pickle.loads(pickle.dumps(failed))
+    assert (type(copied), str(copied)) == (BroadcastFailed, str(failed))
+    (failure,) = copied.failures
+    assert (failure.channel, str(failure.error)) == ("a", "pusher: 500 Internal error")
+    assert (failure.error.service, failure.error.status, failure.error.may_retry) == ("pusher", 500, True)
+
+
+@pytest.mark.parametrize("origin", [5, {"id": "1.2"}])
+async def test_an_origin_that_is_none(origin: Any) -> None:
+    """Who is excluded is a connection, a request or an id; anything else is an error."""
+    with pytest.raises(TypeError, match="who is excluded"):
+        await Broadcast(Recording).publish("a", 1, exclude=origin)
 
 
 @pytest.mark.parametrize("blocking", [True, False])

@@ -10,11 +10,11 @@ import pytest
 from antiphon import Broadcast
 from antiphon.broadcast import load
 from antiphon.broadcast.drivers import Driver, NullDriver
-from antiphon.errors import ConfigurationError, UnacceptableDriverType
+from antiphon.errors import ConfigurationError, DriverNotFound, UnacceptableDriverType
 
 Write = Callable[[str], None]
 
-PUSHER = {"app_id": "3", "client": "k", "secret": "s"}
+PUSHER = {"app_id": "3", "client": "k", "secret": "s3cret"}
 
 
 @pytest.fixture
@@ -137,11 +137,33 @@ def test_a_module_of_that_name_about_something_else(write: Write) -> None:
     assert load().default == ("local",)
 
 
-@pytest.mark.parametrize("chosen", [5, [], [5], dict])
+@pytest.mark.parametrize("chosen", [5, [], [5], dict, {"pusher": PUSHER}, [PUSHER]])
 def test_a_driver_of_the_wrong_type(chosen: Any) -> None:
-    """DRIVER is a name, a class, or several of them."""
-    with pytest.raises(UnacceptableDriverType):
-        load(chosen) if chosen else Broadcast("log").driver(chosen)
+    """DRIVER is a name, a class, or several of them; what it is instead is said without its content."""
+    for choose in (load, Broadcast("log").driver):
+        with pytest.raises(UnacceptableDriverType) as raised:
+            choose(chosen)
+        assert PUSHER["secret"] not in str(raised.value)
+
+
+def test_an_unknown_driver() -> None:
+    """The setting is named where it is the configured one; those there are, always."""
+    with pytest.raises(DriverNotFound, match=r"^DRIVER \(or ANTIPHON_BROADCAST_DRIVER\): .*'pushr'.* ably, "):
+        Broadcast(config=None, driver="pushr")
+    with pytest.raises(DriverNotFound, match=r"^there is no broadcast driver 'pushr'; there are ably, "):
+        Broadcast("null").driver("pushr")
+
+
+def test_drivers_of_the_wrong_type() -> None:
+    """The argument is a dictionary, as DRIVERS is."""
+    with pytest.raises(ConfigurationError, match="drivers= is a dictionary"):
+        load("pusher", ["pusher"])  # type: ignore[arg-type]
+
+
+def test_a_setting_that_is_no_plain_value() -> None:
+    """A setting given to `driver` is a part of what that driver is kept under."""
+    with pytest.raises(ConfigurationError, match=r"driver\(cluster=...\) is a plain value, not list"):
+        Broadcast("null", {"pusher": PUSHER}).driver("pusher", cluster=["eu"])
 
 
 def test_a_class_in_the_settings() -> None:

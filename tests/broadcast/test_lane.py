@@ -10,7 +10,7 @@ import pytest
 from antiphon.broadcast import Delivery, Settings, delivery
 from antiphon.broadcast.drivers import Driver, Failures, NullDriver
 from antiphon.broadcast.lane import TOGETHER, Lane
-from antiphon.errors import BacklogFull
+from antiphon.errors import QueueFull
 
 
 class Gate(Driver):
@@ -59,11 +59,11 @@ def test_order_and_runs(gate: Gate) -> None:
 
 def test_full(gate: Gate) -> None:
     """What does not fit is refused, and what waits is sent all the same."""
-    lane = Lane(gate, backlog=5000)
+    lane = Lane(gate, most=5000)
     lane.later(delivery("a", 0))
     assert gate.began.acquire(timeout=10)
     lane.later(delivery("a", "x" * 3000))
-    with pytest.raises(BacklogFull, match=r"1 messages wait for the driver 'gate', .*5000 bytes"):
+    with pytest.raises(QueueFull, match=r"1 messages wait for the driver 'gate', .*5000 bytes"):
         lane.later(delivery("a", "x" * 3000))
     gate.go_on.set()
     assert lane.drain(soon()) == 0
@@ -73,7 +73,7 @@ def test_full(gate: Gate) -> None:
 def test_one_that_is_larger_than_all(gate: Gate) -> None:
     """A single message larger than the bound is sent when nothing else waits."""
     gate.go_on.set()
-    lane = Lane(gate, backlog=10)
+    lane = Lane(gate, most=10)
     lane.later(delivery("a", "x" * 100))
     assert lane.drain(soon()) == 0
     assert lane.statistics()["sent"] == 1

@@ -15,6 +15,7 @@ from antiphon.channels import (
     Listener,
     Position,
     Publication,
+    Retention,
     check,
     excluded_ids,
 )
@@ -214,6 +215,10 @@ class Unsteady(MemoryBroker):
         await super().subscribe(channel)
         self.joined.append(f"+{channel}")
 
+    async def publish(self, publication: Publication, retention: Retention) -> Position | None:
+        self._check()
+        return await super().publish(publication, retention)
+
     async def unsubscribe(self, channel: str) -> None:
         await super().unsubscribe(channel)
         self.joined.append(f"-{channel}")
@@ -236,6 +241,16 @@ class TestBrokerThatFails:
         await Channel(hub, "news").publish(1)
         await hub.stop()
         assert ear.heard == [[1]]
+
+    async def test_at_publishing_without_waiting(self, caplog: pytest.LogCaptureFixture) -> None:
+        """What nobody waits for is an error in the log, which names the channel."""
+        broker = Unsteady()
+        hub = Hub(broker)
+        await hub.start()
+        broker.down = True
+        await asyncio.to_thread(Channel(hub, "news").publish_nowait, 1)
+        await hub.stop()
+        assert caplog.messages == ["publishing on news failed in the background: the broker is away"]
 
     async def test_at_subscribing(self) -> None:
         """A channel that could not be joined is joined by whoever comes next."""

@@ -7,7 +7,7 @@ import pytest
 from antiphon.brokers import MemoryBroker
 from antiphon.channels import RULES, RULES_KEPT, Definition, Definitions, Hub, Publication
 from antiphon.channels import hub as module
-from antiphon.errors import BacklogFull
+from antiphon.errors import QueueFull
 from tests.channels.lossy import LossyServer
 
 
@@ -38,7 +38,7 @@ async def test_background_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         for _ in range(3):
             hub.publish_nowait(publication)
-        with pytest.raises(BacklogFull, match="'news'"):
+        with pytest.raises(QueueFull, match="'news'"):
             hub.publish_nowait(publication)
         for _ in range(5):
             await asyncio.sleep(0)

@@ -78,6 +78,8 @@ def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert repr(Broadcast(config="masonite4_config")) == "<Broadcast by PusherDriver>"
     with pytest.raises(ConfigurationError, match="under 'default'"):
         Broadcast({"pusher": PUSHER})
+    with pytest.raises(ConfigurationError, match=r"BROADCASTS in nothing\.there is a dictionary"):
+        Broadcast(config="nothing.there")
 
 
 async def test_in_an_application() -> None:

@@ -22,7 +22,7 @@ from antiphon.broadcast.drivers import (
     PusherDriver,
     registry,
 )
-from antiphon.broadcast.lane import BACKLOG
+from antiphon.broadcast.lane import MOST_WAITING
 from antiphon.broadcast.pool import LAST
 from antiphon.errors import BroadcastFailed, ConfigurationError, ServiceError
 from antiphon.testing import TestClient
@@ -84,7 +84,7 @@ def test_the_settings_of_the_page() -> None:
 def test_the_numbers_of_the_page() -> None:
     """How much may wait, and how long an end is put off."""
     text = " ".join((ROOT / GUIDE).read_text(encoding="utf-8").split())
-    assert BACKLOG == 16 * 1024 * 1024
+    assert MOST_WAITING == 16 * 1024 * 1024
     assert "16 MiB may wait for each driver" in text
     assert LAST == 5.0
     assert "for up to five seconds" in text

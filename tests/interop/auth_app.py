@@ -2,8 +2,8 @@
 
 from starlette.requests import Request
 
-from antiphon import Antiphon
-from antiphon.broadcast import Credentials, Member
+from antiphon import Antiphon, Member
+from antiphon.broadcast import Credentials
 
 KEY, SECRET = "278d425bdf160c739803", "7ad3773142a6692b25b8"
 MASTER = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="

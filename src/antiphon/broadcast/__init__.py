@@ -1,6 +1,6 @@
 """Messages to channels, wherever they are: the facade, its drivers, and events as classes."""
 
-from antiphon.broadcast.auth import Credentials, Member
+from antiphon.broadcast.auth import Credentials
 from antiphon.broadcast.broadcast import Broadcast
 from antiphon.broadcast.config import Config, load
 from antiphon.broadcast.delivery import DEFAULT_EVENT, Delivery, Failure, Report, delivery
@@ -18,7 +18,6 @@ __all__ = [
     "EncryptedChannel",
     "Failure",
     "Fake",
-    "Member",
     "PresenceChannel",
     "PrivateChannel",
     "Report",

@@ -9,34 +9,22 @@ import base64
 import hashlib
 import hmac
 from dataclasses import dataclass, field
-from typing import Any
 
 from antiphon.broadcast.config import Config
 from antiphon.broadcast.drivers.pusher import check_master_key
 from antiphon.broadcast.settings import Settings
 from antiphon.codec import encode_json
 from antiphon.errors import ConfigurationError
+from antiphon.subscription import Member
 
 PRIVATE = "private-"
 PRESENCE = "presence-"
 ENCRYPTED = "private-encrypted-"
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """Who enters a presence channel, as its other members see it.
-
-    Attributes:
-        user: Who: the same for all connections of one person.
-        info: What else the others may know.
-    """
-
-    user: str | int
-    info: Any = None
-
-
 def channel_data(member: Member) -> str:
     """A member as the text that is signed, and that the client hands on as it is."""
+    # Clients take a user's id for text; a number from a database may have been put there.
     data = {"user_id": str(member.user)}
     return encode_json(data if member.info is None else {**data, "user_info": member.info})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Self, TypeVar
 
 from antiphon.broadcast.auth import Credentials
@@ -20,7 +20,7 @@ from antiphon.broadcast.fake import Fake, active
 from antiphon.broadcast.lane import Lane
 from antiphon.broadcast.pool import Changes, Pool
 from antiphon.broadcast.settings import OpenChannel
-from antiphon.errors import AntiphonError, BroadcastFailed, ConfigurationError
+from antiphon.errors import AntiphonError, BroadcastFailed, ConfigurationError, QueueFull
 
 logger = logging.getLogger("antiphon.broadcast")
 
@@ -64,7 +64,7 @@ class Broadcast:
     @property
     def drivers(self) -> tuple[type[Driver], ...]:
         """The classes of the drivers that it sends by."""
-        return tuple(self._pool.config.settings(each)[1] for each in self._choices)
+        return tuple(map(self._pool.config.driver_class, self._choices))
 
     @staticmethod
     def fake() -> Fake:
@@ -93,7 +93,10 @@ class Broadcast:
             ConfigurationError: A setting of it is missing or wrong.
         """
         chosen = self._pool.config.default if choice is None else choices(choice)
-        return self._by(chosen, tuple(settings.items()))
+        for name, value in settings.items():
+            if not isinstance(value, Hashable):
+                raise ConfigurationError(f"driver({name}=...) is a plain value, not {type(value).__name__}")
+        return self._by(chosen, tuple(sorted(settings.items())))
 
     # --- Sending -------------------------------------------------------------------------------------
 
@@ -108,7 +111,8 @@ class Broadcast:
     ) -> Any:
         """Send from a plain function, in any thread, and wait until it is sent.
 
-        On an event loop, which it must not hold up, it sends in the background as ``later`` does.
+        On an event loop, which it must not hold up, it sends in the background as ``later`` does. Within an
+        application the driver ``local`` hands the message to it, and what goes wrong then is logged.
 
         Args:
             names: One channel's name, or several; or an event object, which says all of this itself.
@@ -123,7 +127,7 @@ class Broadcast:
         Raises:
             BroadcastFailed: It did not reach some channels; it was sent to all others.
             ConfigurationError: It was sent nowhere, since the driver cannot work as it is set up.
-            BacklogFull: On an event loop: too much waits already.
+            QueueFull: On an event loop: too much waits already.
             InvalidChannel: A driver's channels cannot have such a name.
             InvalidBroadcast: A driver cannot take the message or the event's name.
             TypeError: JSON cannot hold the message.
@@ -135,10 +139,7 @@ class Broadcast:
         here = asyncio._get_running_loop() is None
         failures: list[Failure] = []
         for lane in lanes:
-            if here or not lane.driver.blocking:
-                failures += lane.send(each)
-            else:
-                lane.later(each)
+            failures += lane.send(each) if here or not lane.driver.blocking else lane.queue(each)
         self._conclude(each, failures, rescue)
         return each.message
 
@@ -186,15 +187,16 @@ class Broadcast:
         as far as there is time; how much could not be sent is logged.
 
         Raises:
-            BacklogFull: Too much waits already; this is not sent.
+            QueueFull: Too much waits already for a driver, which does not send this.
+            BroadcastFailed: Too much waits for several drivers; all others send it.
             InvalidChannel: A driver's channels cannot have such a name.
             InvalidBroadcast: A driver cannot take the message or the event's name.
             TypeError: JSON cannot hold the message.
         """
         each = self._delivery(names, message, event, exclude)
         if each is not None:
-            for lane in self._checked(each, names):
-                lane.later(each)
+            lanes = self._checked(each, names)
+            self._conclude(each, [failure for lane in lanes for failure in lane.queue(each)], rescue=False)
 
     # --- Life ----------------------------------------------------------------------------------------
 
@@ -304,9 +306,13 @@ class Broadcast:
 
 
 def _error(each: Delivery, failures: Sequence[Failure]) -> AntiphonError:
-    """What to raise: a mistake in the program as what it is, everything else by channel."""
+    """What to raise: what is about one driver and no channel as what it is, everything else by channel."""
     errors = {id(failure.error): failure.error for failure in failures}
     (first, *others) = errors.values()
-    if isinstance(first, ConfigurationError) and not others and len(failures) == len(each.channels):
+    if (
+        isinstance(first, (ConfigurationError, QueueFull))
+        and not others
+        and len(failures) == len(each.channels)
+    ):
         return first
     return BroadcastFailed(failures)

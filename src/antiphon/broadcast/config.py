@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from types import NoneType
 from typing import Any
 
 from antiphon.broadcast.drivers import Driver, driver_class, names
@@ -43,6 +44,17 @@ class Config:
     def __repr__(self) -> str:
         return f"<Config {self.default!r} of {list(self.drivers)}>"
 
+    def driver_class(self, choice: Choice) -> type[Driver]:
+        """A chosen driver's class, whether it has its settings or not.
+
+        Raises:
+            DriverNotFound: No driver has that name.
+        """
+        if not isinstance(choice, str):
+            return driver_class(choice)
+        key = self._key(choice)
+        return driver_class(self.drivers.get(key, {}).get("driver", key))
+
     def settings(self, choice: Choice) -> tuple[str, type[Driver], Mapping[str, Any]]:
         """A chosen driver's key, class and settings.
 
@@ -52,9 +64,8 @@ class Config:
         """
         if not isinstance(choice, str):
             return self._of_class(driver_class(choice))
-        key = self._key(choice)
+        key, cls = self._key(choice), self.driver_class(choice)
         values = self.drivers.get(key)
-        cls = driver_class((values or {}).get("driver", key))
         if values is None and cls.needs_settings:
             raise ConfigurationError(
                 f"the driver {key!r} has no settings: put them into DRIVERS[{key!r}], or into the "
@@ -68,7 +79,8 @@ class Config:
             if key in self.drivers or key in names():
                 return key
         there_are = ", ".join(sorted({*names(), *self.drivers}))
-        raise DriverNotFound(f"there is no broadcast driver {choice!r}; there are {there_are}")
+        where = f"DRIVER (or {PREFIX}DRIVER): " if choice in self.default else ""
+        raise DriverNotFound(f"{where}there is no broadcast driver {choice!r}; there are {there_are}")
 
     def _of_class(self, cls: type[Driver]) -> tuple[str, type[Driver], Mapping[str, Any]]:
         """A driver chosen by its class has the settings of the key that stands for it, if there is one."""
@@ -97,15 +109,19 @@ def load(
         ConfigurationError: Something of it is wrong; the text names the setting.
     """
     environment = os.environ if environment is None else environment
-    stated = {} if module is None else _of_module(module)
+    stated = {} if module is None else stated_in(module, "DRIVER", "DRIVERS")
+    if not isinstance(stated.get("DRIVERS", {}), Mapping):
+        raise ConfigurationError(f"DRIVERS in {module} is a dictionary of the drivers' settings")
+    if not isinstance(drivers, (Mapping, NoneType)):
+        raise ConfigurationError("drivers= is a dictionary of the drivers' settings")
     lower, upper = _stated(stated.get("DRIVERS", {})), _stated(drivers or {})
     merged: dict[str, dict[str, Any]] = {key: {} for key in (*lower, *upper)}
     between = _of_environment(environment, merged)
     for source in (lower, between, upper):
         for key, values in source.items():
             merged.setdefault(key, {}).update(values)
-    chosen = driver or environment.get(f"{PREFIX}DRIVER") or stated.get("DRIVER") or DEFAULT
-    return Config(choices(chosen), merged)
+    said = (driver, environment.get(f"{PREFIX}DRIVER"), stated.get("DRIVER"))
+    return Config(choices(next((each for each in said if each not in (None, "")), DEFAULT)), merged)
 
 
 def choices(given: Choices) -> tuple[Choice, ...]:
@@ -123,23 +139,25 @@ def choices(given: Choices) -> tuple[Choice, ...]:
     return (driver_class(given),)
 
 
-def _of_module(name: str) -> Mapping[str, Any]:
+def stated_in(module: str, *names: str) -> Mapping[str, Any]:
+    """What a module has of some names; nothing if there is no such module.
+
+    Raises:
+        ConfigurationError: It cannot be imported.
+    """
     try:
-        if find_spec(name) is None:
+        if find_spec(module) is None:
             return {}
     # The package around it is not there, or is no package.
     except (ModuleNotFoundError, ValueError):
         return {}
     try:
-        module = import_module(name)
+        found = import_module(module)
     except Exception as error:
         raise ConfigurationError(
-            f"the module {name} cannot be imported: {type(error).__name__}: {error}"
+            f"the module {module} cannot be imported: {type(error).__name__}: {error}"
         ) from error
-    stated = {each: getattr(module, each) for each in ("DRIVER", "DRIVERS") if hasattr(module, each)}
-    if not isinstance(stated.get("DRIVERS", {}), Mapping):
-        raise ConfigurationError(f"DRIVERS in {name} is a dictionary of the drivers' settings")
-    return stated
+    return {name: getattr(found, name) for name in names if hasattr(found, name)}
 
 
 def _stated(drivers: Drivers) -> dict[str, dict[str, Any]]:

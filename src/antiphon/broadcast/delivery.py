@@ -5,7 +5,7 @@ A delivery is made and checked once, where the user calls; drivers take it as it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +58,7 @@ def delivery(names: Names, message: Any, event: str = DEFAULT_EVENT, exclude: Or
         exclude: The connection that shall not get it; see ``connection_id``.
 
     Raises:
-        TypeError: JSON cannot hold the message, or a name is no text.
+        TypeError: JSON cannot hold the message, or a name, the event or the origin is of the wrong type.
     """
     if not isinstance(event, str):
         raise TypeError(f"the event of a broadcast is text, not {type(event).__name__}")
@@ -71,10 +71,12 @@ def channel_names(names: Names) -> tuple[str, ...]:
     Raises:
         TypeError: One is no text.
     """
+    if isinstance(names, (Mapping, bytes)) or not isinstance(names, Iterable):
+        raise TypeError(f"channels are named by text, one or a list of them, not {type(names).__name__}")
     found = [names] if isinstance(names, str) else list(names)
     for each in found:
         if not isinstance(each, str):
-            raise TypeError(f"channels are named by text, one or a list of them, not {each!r}")
+            raise TypeError(f"channels are named by text, one or a list of them, not {type(each).__name__}")
     return tuple(dict.fromkeys(map(str, found)))
 
 
@@ -83,11 +85,16 @@ def connection_id(origin: Origin) -> str | None:
 
     Clients of Pusher's and Laravel Echo's kind send the id of their socket with their HTTP requests, in
     the header ``X-Socket-ID``; without it there is nobody to exclude.
+
+    Raises:
+        TypeError: It is none of these.
     """
     if isinstance(origin, WebSocket):
         return origin.id
     if isinstance(origin, HTTPConnection):
         return origin.headers.get("x-socket-id")
+    if origin is not None and not isinstance(origin, str):
+        raise TypeError(f"who is excluded is a WebSocket, a request or an id, not {type(origin).__name__}")
     return origin
 
 

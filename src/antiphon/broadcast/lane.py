@@ -1,7 +1,7 @@
 """One driver at work: sending at once, and in the background.
 
 What is sent in the background waits in a queue that is bounded in bytes; when it is full the next one is
-refused with ``BacklogFull``. One thread sends it in order, several in a request where the service takes
+refused with ``QueueFull``. One thread sends it in order, several in a request where the service takes
 that, and ends when there is nothing to do. It is a daemon: whoever ends calls ``drain`` first, which says
 how much is left.
 """
@@ -17,12 +17,12 @@ from typing import ClassVar
 
 from antiphon.broadcast.delivery import Delivery, Failure
 from antiphon.broadcast.drivers import Driver, Failures
-from antiphon.errors import BacklogFull
+from antiphon.errors import QueueFull
 
 logger = logging.getLogger("antiphon.broadcast")
 
 #: Bytes that may wait for one driver.
-BACKLOG = 16 * 1024 * 1024
+MOST_WAITING = 16 * 1024 * 1024
 #: Seconds that a thread with nothing to do stays.
 IDLE = 5.0
 #: Deliveries that are handed to a driver at once.
@@ -34,7 +34,7 @@ class Lane:
 
     Args:
         driver: The driver.
-        backlog: Bytes that may wait for it.
+        most: Bytes that may wait for it.
 
     Attributes:
         driver: Likewise.
@@ -43,9 +43,9 @@ class Lane:
 
     ended: ClassVar[bool] = False
 
-    def __init__(self, driver: Driver, backlog: int = BACKLOG) -> None:
+    def __init__(self, driver: Driver, most: int = MOST_WAITING) -> None:
         self.driver = driver
-        self._most = backlog
+        self._most = most
         self._queue: deque[Delivery] = deque()
         self._bytes = 0
         self._busy = 0
@@ -82,14 +82,14 @@ class Lane:
         """Send in the background; failures are logged.
 
         Raises:
-            BacklogFull: Too much waits already.
+            QueueFull: Too much waits already.
         """
         if not self.driver.blocking or Lane.ended:
             self._conclude([delivery], [self.driver.attempt(delivery)])
             return
         with self._changed:
             if self._queue and self._bytes + delivery.size > self._most:
-                raise BacklogFull(
+                raise QueueFull(
                     f"{len(self._queue)} messages wait for the driver {self.driver.name!r}, as much as may "
                     f"({self._most} bytes); this one is not sent. Is the service slow or gone?"
                 )
@@ -99,6 +99,14 @@ class Lane:
             sends = self._thread is not None or self._start()
         if not sends:
             self._send_next()
+
+    def queue(self, delivery: Delivery) -> tuple[Failure, ...]:
+        """Send in the background, or say that too much waits already."""
+        try:
+            self.later(delivery)
+        except QueueFull as error:
+            return self._failures(delivery, error)
+        return ()
 
     def drain(self, deadline: float) -> int:
         """Wait until nothing waits any more; give up what does.

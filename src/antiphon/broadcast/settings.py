@@ -5,6 +5,7 @@ Nothing here shows a value: it may be a secret.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ PREFIX = "ANTIPHON_BROADCAST_"
 OpenChannel = Callable[[str], Channel]
 T = TypeVar("T")
 
+_HOST = re.compile(r"(?!-)[\w.-]+|\[[0-9a-fA-F:.]+\]", re.ASCII)
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off", "")
 
@@ -89,7 +91,7 @@ class Settings:
         for key in keys:
             value = self.text(key)
             if value:
-                if value.endswith("xx.."):
+                if value.endswith(".."):
                     raise self.error(key, "is still the placeholder of the example; put in your own")
                 return value
         raise self.error(keys[0], "is missing")
@@ -124,6 +126,17 @@ class Settings:
         if not least <= number < float("inf"):
             raise self.error(key, f"is a number of at least {least:g}")
         return number
+
+    def host(self, key: str = "host") -> str | None:
+        """The setting ``host``, or another that is a part of a host's name.
+
+        Raises:
+            ConfigurationError: It is none, but perhaps a URL.
+        """
+        host = self.text(key)
+        if host is not None and not _HOST.fullmatch(host):
+            raise self.error(key, "is a name alone, without scheme, port and path")
+        return host
 
     def port(self) -> int | None:
         """The setting ``port``.

@@ -20,7 +20,7 @@ from antiphon.channels.broker import Broker
 from antiphon.channels.definition import RULES, Definitions, History, Retention
 from antiphon.channels.presence import Attending
 from antiphon.channels.publication import Batch, Publication
-from antiphon.errors import AntiphonError, BacklogFull, BrokerUnavailable, SubscriptionRefused
+from antiphon.errors import AntiphonError, QueueFull, BrokerUnavailable, SubscriptionRefused
 from antiphon.loop import Mailbox, mailbox_of
 from antiphon.subscription import Position
 
@@ -157,7 +157,7 @@ class Hub:
 
         Raises:
             AntiphonError: The application does not run, so nobody could be reached.
-            BacklogFull: Too much waits already; this is not published.
+            QueueFull: Too much waits already; this is not published.
         """
         here, home = asyncio._get_running_loop(), self._loop
         if here is not None and home in (None, here):
@@ -247,7 +247,7 @@ class Hub:
             if audience.stream is not None:
                 audience.mend()
         self.attending.say_again()
-        self._spawn(self._announce())
+        self._spawn(self._announce(), "telling the definitions of channels")
 
     # --- Underneath ----------------------------------------------------------------------------------
 
@@ -294,7 +294,7 @@ class Hub:
         if audience.abandoned and self._audiences.get(audience.channel) is audience:
             del self._audiences[audience.channel]
             audience.close()
-            self._spawn(self._leave(audience.channel))
+            self._spawn(self._leave(audience.channel), "leaving", audience.channel)
 
     async def _leave(self, channel: str) -> None:
         # Somebody may have come back before this task ran.
@@ -306,7 +306,7 @@ class Hub:
         size = len(publication.payload) + OVERHEAD
         with self._counting:
             if self._waiting + size > WAITING:
-                raise BacklogFull(
+                raise QueueFull(
                     f"{self._waiting} bytes wait to be published, so this on {publication.channel!r} is not: "
                     "publish more slowly, or `await publish(...)`, which waits"
                 )
@@ -319,19 +319,19 @@ class Hub:
 
     def _publish_soon(self, publication: Publication, size: int) -> None:
         if self._loop is None:
-            task = self._spawn(self.publish(publication))
+            work: Awaitable[Any] = self.publish(publication)
         else:
-            retention = self.definitions.of(publication.channel).retention
-            task = self._spawn(self.broker.publish(publication, retention))
+            work = self.broker.publish(publication, self.definitions.of(publication.channel).retention)
+        task = self._spawn(work, "publishing on", publication.channel)
         task.add_done_callback(partial(self._waits_no_more, size))
 
-    def _spawn(self, work: Awaitable[Any]) -> asyncio.Future[Any]:
+    def _spawn(self, work: Awaitable[Any], *what: str) -> asyncio.Future[Any]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(self._finished)
+        task.add_done_callback(partial(self._finished, what))
         return task
 
-    def _finished(self, task: asyncio.Future[Any]) -> None:
+    def _finished(self, what: tuple[str, ...], task: asyncio.Future[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("a channel failed in the background: %s", error)
+            logger.error("%s failed in the background: %s", " ".join(what), error)

@@ -123,6 +123,13 @@ def test_10_megabytes(ably: Service) -> None:
         broadcast(ably).channel("a", "x" * 10_000_000)
 
 
+def test_a_secret_in_an_answer() -> None:
+    """A service that tells the key, or the secret part of it, is not quoted with it."""
+    driver = AblyDriver(Settings("ably", {"secret": "app.key:s3cret"}))
+    error = driver.failed(401, "bad key app.key:s3cret, bad secret s3cret", may_retry=False)
+    assert str(error) == "ably: 401 bad key …, bad secret …"
+
+
 def test_nobody_there(caplog: pytest.LogCaptureFixture) -> None:
     """A host that refuses connections is tried again, then named; no secret shows."""
     caplog.set_level(logging.DEBUG)

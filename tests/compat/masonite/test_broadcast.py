@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import antiphon.broadcast
 from antiphon.broadcast import Settings
 from antiphon.broadcast.drivers import NullDriver
 from antiphon.compat.masonite import Broadcast
@@ -111,3 +112,10 @@ def test_other_failures(broadcast: Broadcast, calls: list[Any], monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "pusher", SimpleNamespace(Pusher=client))
     with pytest.raises(BroadcastFailed, match="Too much data"):
         broadcast.channel("c", "m")
+
+
+def test_a_fake_needs_no_settings() -> None:
+    """In a test it records what would be sent, also where Pusher is not configured."""
+    with antiphon.broadcast.Broadcast.fake() as sent:
+        assert Broadcast("pusher", config=None).channel("c", "m") == {"message": "m"}
+    sent.assert_sent("c", {"message": "m"}, times=1)

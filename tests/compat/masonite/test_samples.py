@@ -11,24 +11,10 @@ import pytest
 from antiphon import Antiphon
 from antiphon.errors import ConfigurationError
 from antiphon.testing import TestClient
-from tests.broadcast.services import APP_ID, KEY, SECRET, AblyService, PusherService, Service
+from tests.broadcast.services import APP_ID, KEY, SECRET, Service
 from tests.compat.live import program, sample
 
 Show = Callable[..., Any]
-
-
-@pytest.fixture
-def pusher() -> Iterator[Service]:
-    with PusherService() as service:
-        yield service
-    assert service.problems == []
-
-
-@pytest.fixture
-def ably() -> Iterator[Service]:
-    with AblyService() as service:
-        yield service
-    assert service.problems == []
 
 
 @pytest.fixture

@@ -24,10 +24,11 @@ from starlette.types import Message
 
 from antiphon.app.binding import Plan, Session, Site, is_async, names_in, plan
 from antiphon.app.services import Services
-from antiphon.broadcast import Credentials, Member
+from antiphon.broadcast import Credentials
 from antiphon.broadcast.auth import PRESENCE, PRIVATE
 from antiphon.broadcast.drivers.pusher import CHANNEL, SOCKET_ID
 from antiphon.errors import ConfigurationError, InvalidParameter
+from antiphon.subscription import Member
 
 logger = logging.getLogger("antiphon.broadcast")
 
@@ -171,7 +172,8 @@ def _question(body: bytes, content_type: str) -> tuple[str, str] | None:
         else:
             fields = dict(parse_qsl(body.decode()))
         socket_id, channel = fields["socket_id"], fields["channel_name"]
-    except (ValueError, KeyError, TypeError):
+    # RecursionError: JSON that is nothing but brackets.
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     if not isinstance(socket_id, str) or not isinstance(channel, str):
         return None

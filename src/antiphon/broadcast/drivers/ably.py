@@ -29,7 +29,8 @@ class AblyDriver(HostedDriver):
     def __init__(self, settings: Settings) -> None:
         settings.only("secret", "key", "token", "host", "port", "ssl", "timeout", "retries", "retry_delay")
         self._options = _options(settings)
-        super().__init__(settings, [self._options[key] for key in ("key", "token") if key in self._options])
+        whole = self._options.get("token") or self._options["key"]
+        super().__init__(settings, [whole, whole.rpartition(":")[2]])
 
     def check(self, delivery: Delivery) -> None:
         for channel in delivery.channels:
@@ -93,7 +94,7 @@ def _options(settings: Settings) -> dict[str, Any]:
             raise settings.error("secret", "is the whole API key, as 'appId.keyId:keySecret'")
         if not tls:
             raise settings.error("ssl", "is off, and Ably takes an API key over TLS only; set a token")
-    if host := settings.text("host"):
+    if host := settings.host():
         options["rest_host"] = host
     if port := settings.port():
         options["tls_port" if tls else "port"] = port

@@ -50,7 +50,8 @@ class PusherDriver(HostedDriver):
             *("encryption_master_key", "timeout", "retries", "retry_delay"),
         )
         self._options = _options(settings)
-        super().__init__(settings, [self._options["secret"]])
+        secrets = (self._options["secret"], self._options.get("encryption_master_key_base64"))
+        super().__init__(settings, list(filter(None, secrets)))
 
     def make_client(self) -> Any:
         return library("pusher", "pusher").Pusher(**self._options)
@@ -143,8 +144,8 @@ def _options(settings: Settings) -> dict[str, Any]:
         "secret": settings.required("secret"),
         "ssl": settings.flag("ssl", True),
         "timeout": settings.number("timeout", 5.0, least=0.001),
-        "cluster": settings.text("cluster"),
-        "host": settings.text("host"),
+        "cluster": settings.host("cluster"),
+        "host": settings.host(),
         "port": settings.port(),
         "encryption_master_key_base64": settings.text("encryption_master_key"),
     }

@@ -50,7 +50,7 @@ def driver_class(choice: Any) -> type[Driver]:
     if not isinstance(choice, str):
         raise UnacceptableDriverType(
             f"a driver is chosen by its name or by its class, a subclass of {Driver.__module__}."
-            f"{Driver.__name__}; {choice!r} is neither"
+            f"{Driver.__name__}; {_shown(choice)} is neither"
         )
     if choice in OURS:
         return OURS[choice]
@@ -66,6 +66,11 @@ def driver_class(choice: Any) -> type[Driver]:
     if not (inspect.isclass(found) and issubclass(found, Driver)):
         raise UnacceptableDriverType(f"the entry point {choice!r}, {entry.value}, is no driver class")
     return found
+
+
+def _shown(choice: Any) -> str:
+    # Not what it is made of: somebody may have put a driver's settings here.
+    return choice.__qualname__ if inspect.isclass(choice) else f"something of type {type(choice).__name__}"
 
 
 @cache

@@ -8,12 +8,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 import antiphon.broadcast
 from antiphon.broadcast import BroadcastEvent
-from antiphon.broadcast.config import MODULE, Choices
+from antiphon.broadcast.config import MODULE, Choices, stated_in
 from antiphon.errors import ConfigurationError
 
 
@@ -30,7 +29,7 @@ class Broadcast(antiphon.broadcast.Broadcast):
 
     def __init__(self, broadcasts: Mapping[str, Any] | None = None, *, config: str = MODULE) -> None:
         if broadcasts is None:
-            broadcasts = getattr(import_module(config), "BROADCASTS", None)
+            broadcasts = stated_in(config, "BROADCASTS").get("BROADCASTS")
         if not isinstance(broadcasts, Mapping) or not isinstance(broadcasts.get("default"), str):
             raise ConfigurationError(
                 f"BROADCASTS in {config} is a dictionary with the name of a driver under 'default'"
