@@ -192,7 +192,7 @@ class ServiceError(AntiphonError):
 
 
 class BacklogFull(AntiphonError):
-    """A driver's background queue holds as much as it may; what was to be added is not sent."""
+    """As much waits to be sent in the background as may; what was to be added is not sent."""
 
 
 class BroadcastFailed(AntiphonError):

@@ -259,6 +259,43 @@ class TestPresence:
                 while await app.channel("room").count():  # noqa: ASYNC110 - nothing tells of it
                     await asyncio.sleep(0)
 
+    async def test_comes_back_while_it_enters(self) -> None:
+        """Who unsubscribes on the way in and comes back keeps what it has, though the first way fails."""
+        app = Antiphon()
+        asked: asyncio.Queue[asyncio.Future[bool]] = asyncio.Queue()
+
+        async def rule(ws: WebSocket) -> bool:
+            verdict = asyncio.get_running_loop().create_future()
+            asked.put_nowait(verdict)
+            return await verdict
+
+        app.channels.define("room", presence=Presence(grace=0), authorize=rule)
+
+        @app.websocket("/")
+        async def view(ws: WebSocket) -> None:
+            await ws.accept()
+            first = asyncio.create_task(ws.subscribe("room"))
+            early = await asked.get()
+            await ws.unsubscribe("room")
+            second = asyncio.create_task(ws.subscribe("room", member=Member("ann")))
+            (await asked.get()).set_result(True)
+            await second
+            early.set_result(False)
+            with pytest.raises(SubscriptionRefused):
+                await first
+            await ws.send("here")
+            await ws.receive()
+            await ws.unsubscribe("room")
+            await ws.send("gone")
+
+        room = app.channel("room")
+        async with TestClient(app) as client, client.websocket("/") as ws:
+            assert await ws.receive() == "here"
+            assert ([each.user for each in await room.members()], room.subscribers) == (["ann"], 1)
+            await ws.send("leave")
+            assert await ws.receive() == "gone"
+            assert room.subscribers == 0
+
     async def test_pages(self, app: Antiphon, client: TestClient) -> None:
         """Members are read in parts."""
         sockets = [client.websocket(f"/?channel=room&user=u{number}") for number in range(5)]

@@ -70,6 +70,31 @@ async def test_idle_streams_are_forgotten(broker: MemoryBroker, clock: Clock) ->
     assert page.position.epoch != idle.epoch
 
 
+async def test_what_was_never_published_to(broker: MemoryBroker, clock: Clock) -> None:
+    """Looking at any number of channels, or subscribing to them, leaves nothing behind; positions hold."""
+    for number in range(100):
+        before = (await broker.history(f"looked-at-{number}", KEPT)).position
+        await broker.subscribe(f"c-{number}")
+        assert (await broker.history(f"c-{number}", KEPT)).position == before
+        await broker.unsubscribe(f"c-{number}")
+    assert repr(broker) == "<MemoryBroker 0 streams>"
+    first = await publish(broker, "1", channel="c-7")
+    page = await broker.history("c-7", KEPT, since=before)
+    assert (page.complete, page.position) == (True, first)
+
+
+async def test_no_offset_twice(broker: MemoryBroker, clock: Clock) -> None:
+    """What is forgotten begins with offsets of another epoch, whoever else is received meanwhile."""
+    await broker.subscribe("quiet")
+    quiet = (await broker.history("quiet", KEPT)).position
+    first = await publish(broker, "1", channel="idle")
+    clock.now += module.FORGET + module.SWEEP + 1
+    assert (await broker.history("quiet", KEPT)).position == quiet
+    again = await publish(broker, "2", channel="idle")
+    assert again.epoch != first.epoch
+    assert (await publish(broker, "1", channel="quiet")).epoch == quiet.epoch
+
+
 async def test_a_long_memory(broker: MemoryBroker, clock: Clock) -> None:
     """A channel is not forgotten before its history's time is over."""
     long = Retention(History(ttl=3 * module.FORGET))

@@ -3,6 +3,7 @@ lose, delay and repeat."""
 
 import asyncio
 from collections import deque
+from secrets import token_hex
 
 from antiphon.brokers import MemoryBroker
 from antiphon.channels import INTERNAL, Listener, Page, Position, Publication, Retention
@@ -27,11 +28,15 @@ class LossyServer:
         first = self.brokers[0]
         for broker in self.brokers[1:]:
             broker._streams, broker._ids = first._streams, first._ids
+        self.forget()
 
     def forget(self) -> None:
         """Lose all histories, as a server does that is restarted without its data."""
         self.brokers[0]._streams.clear()
         self.brokers[0]._ids.clear()
+        epoch = token_hex(4)
+        for broker in self.brokers:
+            broker._epoch = epoch
 
     def carry(self, publication: Publication) -> None:
         """Put a publication on the way to everybody who may want it."""

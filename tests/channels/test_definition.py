@@ -1,10 +1,20 @@
 """Definitions: which one a channel has, and what they refuse."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.channels import Definition, Definitions, History, Overflow, presence_channel
+from antiphon.channels import (
+    ChannelLimits,
+    Definition,
+    Definitions,
+    History,
+    Overflow,
+    Presence,
+    presence_channel,
+)
 from antiphon.channels.definition import REMEMBERED, UNDEFINED
 from antiphon.errors import ConfigurationError
 
@@ -53,11 +63,49 @@ def test_own_channels(channel: str) -> None:
     assert found.values(channel) == {}
 
 
-@pytest.mark.parametrize("pattern", ["", "{a}:{a}", "{1}"])
+@pytest.mark.parametrize("pattern", ["", "{a}:{a}", "{1}", "{a-b}", "room:{", "{{a}}"])
 def test_no_pattern(pattern: str) -> None:
     """What is no pattern is refused."""
     with pytest.raises(ConfigurationError, match="pattern"):
         definitions(pattern)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("pattern", 5),
+        ("history", True),
+        ("history", 100),
+        ("presence", 3.0),
+        ("overflow", "close"),
+        ("limits", {"data": 1}),
+        ("idempotency", float("inf")),
+        ("idempotency", -1),
+    ],
+)
+def test_other_kinds(part: str, value: object) -> None:
+    """What is of another kind than it is to be is refused at once, and the error names it."""
+    with pytest.raises(ConfigurationError, match=f"^{part}="):
+        Definition(**{"pattern": "a", part: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: History(0),
+        lambda: History(1.5),  # type: ignore[arg-type]
+        lambda: History("10"),  # type: ignore[arg-type]
+        lambda: History(ttl=0),
+        lambda: History(ttl=float("nan")),
+        lambda: Presence(grace=-1),
+        lambda: ChannelLimits(data=0),
+        lambda: ChannelLimits(subscribers=0),
+    ],
+)
+def test_numbers(make: Callable[[], object]) -> None:
+    """Numbers that cannot be are refused at once."""
+    with pytest.raises(ConfigurationError):
+        make()
 
 
 def test_twice() -> None:

@@ -117,6 +117,33 @@ async def test_grace_ends(hub: Hub, book: Book, watcher: Watcher) -> None:
     assert watcher.heard == [("join", "ann"), ("join", "bob"), ("leave", "ann")]
 
 
+async def test_changes_its_user(hub: Hub, book: Book, watcher: Watcher) -> None:
+    """A connection that leaves and enters at once as somebody else is one member, and both are told."""
+    await hub.attending.enter("room", "1", Member("ann"))
+    hub.attending.leave("room", "1", grace=0)
+    await hub.attending.enter("room", "1", Member("bob"))
+    assert await members(book) == [("bob", 1)]
+    await hub.attending.enter("room", "1", Member("cid"))
+    assert await members(book) == [("cid", 1)]
+    await cycles()
+    assert watcher.heard == [
+        ("join", "ann"),
+        ("leave", "ann"),
+        ("join", "bob"),
+        ("leave", "bob"),
+        ("join", "cid"),
+    ]
+
+
+@pytest.mark.parametrize("wrong", [Member("ann", object()), Member(5), Member("\ud800"), "ann"])  # type: ignore[arg-type]
+async def test_no_member(hub: Hub, book: Book, wrong: Member) -> None:
+    """Who cannot be told of is refused, and stands in nobody's way."""
+    with pytest.raises(TypeError, match="'room'"):
+        await hub.attending.enter("room", "1", wrong)
+    await hub.attending.enter("room", "2", Member("bob"))
+    assert await members(book) == [("bob", 1)]
+
+
 async def test_told_together(hub: Hub, book: Book) -> None:
     """What comes and goes in one tick is told together, in parts of a bounded size."""
     await asyncio.gather(

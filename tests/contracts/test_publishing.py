@@ -1,5 +1,9 @@
 """What every broker promises of publishing: order, positions, ids."""
 
+import asyncio
+
+import pytest
+
 from antiphon.channels import History, Publication, Retention
 from tests.contracts.conftest import Brokers
 
@@ -62,6 +66,27 @@ async def test_left(brokers: Brokers) -> None:
     await broker.subscribe("news")
     await broker.publish(Publication("news", "3"), LIVE)
     assert await ear.hears(3) == ["1", "end", "3"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_given_up(brokers: Brokers, late: bool) -> None:
+    """Who gives up subscribing, early or late, takes it from nobody who comes for the same meanwhile."""
+    broker, ear = await brokers.start()
+    for number in range(20):
+        channel = f"news-{number}"
+        given_up = asyncio.ensure_future(broker.subscribe(channel))
+        for _ in range(number):
+            await asyncio.sleep(0)
+        if late:
+            given_up.cancel()
+        holds = asyncio.ensure_future(broker.subscribe(channel))
+        given_up.cancel()
+        await asyncio.gather(given_up, return_exceptions=True)
+        await holds
+        await broker.publish(Publication(channel, channel), LIVE)
+        await ear.hears(number + 1)
+    assert ear.data() == [f"news-{number}" for number in range(20)]
+    assert ear.interruptions == []
 
 
 async def test_positions(brokers: Brokers) -> None:

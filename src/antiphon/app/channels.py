@@ -56,8 +56,8 @@ class Channels:
             idempotency: Seconds within which a publication with a repeated id is not published again.
 
         Raises:
-            ConfigurationError: It is too late, the pattern is none or defined already, or ``authorize``
-                cannot be called so.
+            ConfigurationError: It is too late, the pattern is none or defined already, ``authorize`` cannot
+                be called so, or something is of another kind than it is to be.
         """
         if self._hub.running:
             raise ConfigurationError(

@@ -1,7 +1,8 @@
 """The broker of a single process: nothing to connect to, nothing to wait for.
 
 History and presence are kept in this process and go with it. A channel that nobody receives, with nothing
-left to remember, is forgotten after a while; what it becomes later has a new epoch.
+left to remember, is forgotten after a while; what it becomes later has a new epoch. One on which nothing was
+ever published is not kept at all: until then all stand at offset 0 of the same epoch.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class MemoryBroker(Broker):
         self._listener: Listener | None = None
         self._subscribed: set[str] = set()
         self._streams: dict[str, _Stream] = {}
+        self._epoch = token_hex(4)
         self._sweep = 0.0
         self._ids: dict[tuple[str, str], tuple[Position | None, float]] = {}
         self._present: dict[str, _Present] = {}
@@ -85,8 +87,14 @@ class MemoryBroker(Broker):
 
     async def unsubscribe(self, channel: str) -> None:
         self._subscribed.discard(channel)
-        if channel in self._streams:
-            self._streams[channel].used = self._clock()
+        stream = self._streams.get(channel)
+        if stream is None:
+            return
+        if stream.is_new:
+            # It may begin anew. Whoever subscribes to one name after the other shall leave nothing behind.
+            del self._streams[channel]
+        else:
+            stream.used = self._clock()
 
     async def history(
         self, channel: str, retention: Retention, since: Position | None = None, limit: int | None = None
@@ -118,20 +126,22 @@ class MemoryBroker(Broker):
                 self._ids[name] = (position, until)
                 return position
         if retention.history is not None:
-            publication = self._stream(publication.channel).append(publication, retention.history)
+            publication = self._stream(publication.channel, keep=True).append(publication, retention.history)
         if name is not None:
             self._ids[name] = (publication.position, self._clock() + retention.idempotency)
         if publication.channel in self._subscribed:
             listener.received(publication)
         return publication.position
 
-    def _stream(self, channel: str) -> _Stream:
+    def _stream(self, channel: str, *, keep: bool = False) -> _Stream:
         now = self._clock()
         if now >= self._sweep:
             self._forget_streams(now)
         stream = self._streams.get(channel)
         if stream is None:
-            stream = self._streams[channel] = _Stream()
+            stream = _Stream(self._epoch)
+            if keep or channel in self._subscribed:
+                self._streams[channel] = stream
         stream.used = now
         return stream
 
@@ -140,6 +150,8 @@ class MemoryBroker(Broker):
         for channel, stream in list(self._streams.items()):
             if channel not in self._subscribed and now - stream.used > max(FORGET, stream.ttl):
                 del self._streams[channel]
+                # What was forgotten does not go on under the same offsets.
+                self._epoch = token_hex(4)
 
     def _forget_ids(self, now: float) -> None:
         while self._ids:
@@ -154,11 +166,16 @@ class _Stream:
 
     __slots__ = ("_kept", "_position", "ttl", "used")
 
-    def __init__(self) -> None:
+    def __init__(self, epoch: str) -> None:
         self._kept: deque[tuple[Publication, float]] = deque()
-        self._position = Position(0, token_hex(4))
+        self._position = Position(0, epoch)
         self.ttl = 0.0
         self.used = 0.0
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever published on it."""
+        return self._position.offset == 0
 
     def append(self, publication: Publication, history: History) -> Publication:
         before = self._position

@@ -82,6 +82,7 @@ class Channel:
 
         Raises:
             AntiphonError: The application does not run.
+            BacklogFull: 16 MiB wait to be published already; this is not published.
             TypeError: JSON cannot hold the data.
             PublicationTooLarge: The data is above the channel's limit.
         """

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -51,6 +52,16 @@ def check(name: str) -> str:
     return name
 
 
+def _is_number(value: object) -> bool:
+    """Whether it is a whole number above 0."""
+    return isinstance(value, int) and value > 0
+
+
+def _is_time(value: object) -> bool:
+    """Whether it is a number of seconds."""
+    return isinstance(value, int | float) and 0 <= value < float("inf")
+
+
 class Overflow(Enum):
     """What happens to a subscriber that reads more slowly than a channel is published to.
 
@@ -83,8 +94,10 @@ class History:
     ttl: float = 300.0
 
     def __post_init__(self) -> None:
-        if self.size < 1 or not 0 < self.ttl < float("inf"):
-            raise ConfigurationError(f"{self!r}: size and ttl are positive; leave it out for no history")
+        if not (_is_number(self.size) and _is_time(self.ttl) and self.ttl):
+            raise ConfigurationError(
+                f"{self!r}: size (publications) and ttl (seconds) are positive; leave it out for no history"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +120,16 @@ class Presence:
     Attributes:
         grace: Seconds that a member whose last connection of a process ended stays, so that a reload of
             its page is no leave and join.
+
+    Raises:
+        ConfigurationError: It is no number of seconds.
     """
 
     grace: float = 3.0
+
+    def __post_init__(self) -> None:
+        if not _is_time(self.grace):
+            raise ConfigurationError(f"{self!r}: grace is a number of seconds, 0 for none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +139,27 @@ class ChannelLimits:
     Attributes:
         data: Bytes of a publication's data; larger ones are refused to their publisher.
         subscribers: Subscribers in one process; None: as many as there are connections.
+
+    Raises:
+        ConfigurationError: One of them is not above 0.
     """
 
     data: int = 1024 * 1024
     subscribers: int | None = None
+
+    def __post_init__(self) -> None:
+        if not (_is_number(self.data) and (self.subscribers is None or _is_number(self.subscribers))):
+            raise ConfigurationError(f"{self!r}: both are whole numbers above 0")
+
+
+#: What the parts of a definition are, by their names; and an example for who gives something else.
+_KINDS: tuple[tuple[str, tuple[type, ...], str], ...] = (
+    ("pattern", (str,), '"room:{room}"'),
+    ("history", (History, NoneType), "History(size=100, ttl=300)"),
+    ("presence", (Presence, NoneType), "True, or Presence(grace=3.0)"),
+    ("overflow", (Overflow,), "Overflow.CLOSE"),
+    ("limits", (ChannelLimits,), "ChannelLimits(data=4096)"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +177,9 @@ class Definition:
         limits: How large a channel may become.
         idempotency: Seconds within which a repeated id publishes once.
         retention: What the broker needs to know of it.
+
+    Raises:
+        ConfigurationError: One of them is of another kind.
     """
 
     pattern: str = "{channel}"
@@ -152,6 +192,13 @@ class Definition:
     retention: Retention = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        # Checked here, because elsewhere a mistake would show with the first publication, or as lost ones.
+        for name, kind, example in _KINDS:
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise ConfigurationError(f"{name}={value!r} of {self.pattern!r} is to be like {example}")
+        if not _is_time(self.idempotency):
+            raise ConfigurationError(f"idempotency={self.idempotency!r}: a number of seconds")
         object.__setattr__(self, "retention", Retention(self.history, self.idempotency))
 
     @property
@@ -238,6 +285,10 @@ class Definitions:
 def _compiled(pattern: str) -> re.Pattern[str]:
     if not pattern:
         raise ConfigurationError("a channel's pattern is text with at least one character")
+    if set("{}") & set(_PARAMETER.sub("", re.escape(pattern))):
+        raise ConfigurationError(
+            f"{pattern!r} is no pattern of channels: braces hold a parameter's name, as in room:{{room}}"
+        )
     try:
         return re.compile(_PARAMETER.sub(r"(?P<\1>[^:]+)", re.escape(pattern)))
     except re.error as error:

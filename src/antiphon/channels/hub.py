@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Awaitable, Iterable
 from functools import partial
+from threading import Lock
 from typing import Any
 
 from antiphon.channels.audience import Audience, Joined, Statistics, Subscriber
@@ -19,7 +20,7 @@ from antiphon.channels.broker import Broker
 from antiphon.channels.definition import RULES, Definitions, History, Retention
 from antiphon.channels.presence import Attending
 from antiphon.channels.publication import Batch, Publication
-from antiphon.errors import AntiphonError, BrokerUnavailable, SubscriptionRefused
+from antiphon.errors import AntiphonError, BacklogFull, BrokerUnavailable, SubscriptionRefused
 from antiphon.loop import Mailbox, mailbox_of
 from antiphon.subscription import Position
 
@@ -28,8 +29,15 @@ logger = logging.getLogger("antiphon")
 #: Seconds between two looks whether a quiet channel has missed its last publication.
 CHECK = 3.0
 
+#: Seconds between two times that an application says what its channels are like, in case that is forgotten.
+ANNOUNCE = 86400.0
+
 #: Channels that are looked at together.
 TOGETHER = 100
+
+#: Bytes that may wait in the background to be published, and what a publication counts besides its payload.
+WAITING = 16 * 1024 * 1024
+OVERHEAD = 200
 
 #: The rules of an application's channels are kept for those that publish from outside: the newest.
 RULES_KEPT = Retention(History(size=1, ttl=30 * 86400.0))
@@ -63,7 +71,9 @@ class Hub:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._mailbox: Mailbox
         self._started: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
+        self._waiting = 0
+        self._counting = Lock()
         self._checking: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -147,12 +157,13 @@ class Hub:
 
         Raises:
             AntiphonError: The application does not run, so nobody could be reached.
+            BacklogFull: Too much waits already; this is not published.
         """
         here, home = asyncio._get_running_loop(), self._loop
         if here is not None and home in (None, here):
-            self._publish_soon(publication)
+            self._publish_soon(publication, self._wait(publication))
         elif home is not None and home.is_running():
-            self._mailbox.post(self._publish_soon, publication)
+            self._mailbox.post(self._publish_soon, publication, self._wait(publication))
         else:
             raise AntiphonError(
                 f"nothing is published on {publication.channel!r}: the application does not run here"
@@ -167,9 +178,12 @@ class Hub:
             since: Deliver first what came after this position, if all of that can be had.
 
         Raises:
+            TypeError: ``since`` is no position.
             SubscriptionRefused: The channel has as many subscribers here as it may have.
             BrokerUnavailable: The broker's server cannot be reached.
         """
+        if not isinstance(since, Position | None):
+            raise TypeError(f"since={since!r} is no position; of a text Position.parse makes one")
         await self.start()
         self.flush()
         audience = self._audiences.get(channel)
@@ -247,6 +261,7 @@ class Hub:
         """Let go of whoever listened on an event loop that has ended without a stop."""
         self._audiences.clear()
         self._tasks.clear()
+        self._waiting = 0
         self.pending.clear()
         self.attending = Attending(self.broker)
 
@@ -256,9 +271,13 @@ class Hub:
             await self.broker.publish(rules, RULES_KEPT)
 
     async def _check(self) -> None:
+        announced = time.monotonic()
         while True:
             await asyncio.sleep(CHECK)
             self.attending.tell_rest()
+            if time.monotonic() - announced >= ANNOUNCE:
+                announced = time.monotonic()
+                self._spawn(self._announce())
             audiences = list(self._audiences.values())
             for start in range(0, len(audiences), TOGETHER):
                 part = audiences[start : start + TOGETHER]
@@ -282,19 +301,37 @@ class Hub:
         if channel not in self._audiences:
             await self.broker.unsubscribe(channel)
 
-    def _publish_soon(self, publication: Publication) -> None:
+    def _wait(self, publication: Publication) -> int:
+        """Have a publication wait in the background; return its size."""
+        size = len(publication.payload) + OVERHEAD
+        with self._counting:
+            if self._waiting + size > WAITING:
+                raise BacklogFull(
+                    f"{self._waiting} bytes wait to be published, so this on {publication.channel!r} is not: "
+                    "publish more slowly, or `await publish(...)`, which waits"
+                )
+            self._waiting += size
+        return size
+
+    def _waits_no_more(self, size: int, task: object) -> None:
+        with self._counting:
+            self._waiting -= size
+
+    def _publish_soon(self, publication: Publication, size: int) -> None:
         if self._loop is None:
-            self._spawn(self.publish(publication))
+            task = self._spawn(self.publish(publication))
         else:
             retention = self.definitions.of(publication.channel).retention
-            self._spawn(self.broker.publish(publication, retention))
+            task = self._spawn(self.broker.publish(publication, retention))
+        task.add_done_callback(partial(self._waits_no_more, size))
 
-    def _spawn(self, work: Awaitable[Any]) -> None:
+    def _spawn(self, work: Awaitable[Any]) -> asyncio.Future[Any]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+        return task
 
-    def _finished(self, task: asyncio.Task[Any]) -> None:
+    def _finished(self, task: asyncio.Future[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("a channel failed in the background: %s", error)

@@ -2,7 +2,7 @@
 
 What comes and goes in one tick is told together. A connection that ends stays for its channel's grace, so
 that a reload is no leave and join; when its user comes back meanwhile, it goes without a word. While the
-broker cannot be reached, what it does not know yet is remembered: one entry for each connection.
+broker cannot be reached, what it does not know yet is remembered: one entry for each connection and user.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 
 from antiphon.channels.broker import Broker
 from antiphon.channels.members import Attendance
+from antiphon.codec import encode_json
 from antiphon.errors import BrokerUnavailable
 from antiphon.subscription import Member
 
@@ -37,7 +38,8 @@ class Attending:
         self._here: dict[Seat, Attendance] = {}
         # Whose connections have ended and still count: the timers that end that.
         self._lingering: dict[Person, dict[Seat, asyncio.TimerHandle]] = {}
-        self._untold: dict[Seat, Attendance] = {}
+        # By their users too: of one connection that changes its user both have to be told.
+        self._untold: dict[tuple[str, str, str], Attendance] = {}
         self._telling: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -47,8 +49,13 @@ class Attending:
         """Have a connection count as a member's, and wait until the broker knows.
 
         Raises:
+            TypeError: The member's user is no text, or its info is not as JSON can hold it.
             BrokerUnavailable: The broker does not know yet; it is told as soon as it can be reached.
         """
+        _check(channel, member)
+        before = self._here.get((channel, connection))
+        if before is not None and before.user != member.user:
+            self._gone((channel, connection))
         attendance = Attendance(channel, connection, member.user, member.info)
         self._here[channel, connection] = attendance
         self._note(attendance)
@@ -103,10 +110,10 @@ class Attending:
         self._tell()
 
     def _note(self, attendance: Attendance) -> None:
-        seat = (attendance.channel, attendance.connection)
+        place = (attendance.channel, attendance.connection, attendance.user)
         # The latest counts, and takes the latest's place in the order.
-        self._untold.pop(seat, None)
-        self._untold[seat] = attendance
+        self._untold.pop(place, None)
+        self._untold[place] = attendance
 
     def _tell(self) -> asyncio.Task[None]:
         if self._telling is None or self._telling.done():
@@ -120,9 +127,9 @@ class Attending:
         while self._untold:
             part = list(self._untold.items())[:TOGETHER]
             await self._broker.attend([attendance for _, attendance in part])
-            for seat, attendance in part:
-                if self._untold.get(seat) is attendance:
-                    del self._untold[seat]
+            for place, attendance in part:
+                if self._untold.get(place) is attendance:
+                    del self._untold[place]
 
     def _told(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():
@@ -131,3 +138,14 @@ class Attending:
         # When the broker can be reached again, everything is said again.
         if error is not None and not isinstance(error, BrokerUnavailable):
             logger.error("who is present cannot be told", exc_info=error)
+
+
+def _check(channel: str, member: object) -> None:
+    """Refuse what no broker could be told: it would stand in the way of all that is told together with it."""
+    try:
+        if isinstance(member, Member) and isinstance(member.user, str):
+            encode_json([member.user, member.info])
+            return
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{member!r} cannot be a member of channel {channel!r}: {error}") from None
+    raise TypeError(f"a member of channel {channel!r} is a Member whose user is text, not {member!r}")

@@ -14,6 +14,9 @@ from typing import Any
 
 from antiphon.loop.each import ForEachLoop
 
+#: Calls that are made in a row, so that a thread that posts many does not keep the loop from everything else.
+IN_A_ROW = 100
+
 
 class Mailbox:
     """Calls that wait for their event loop."""
@@ -46,7 +49,7 @@ class Mailbox:
 
     def _empty(self) -> None:
         self._woken = False
-        for _ in range(len(self._calls)):
+        for _ in range(min(len(self._calls), IN_A_ROW)):
             function, args = self._calls.popleft()
             try:
                 function(*args)
@@ -55,6 +58,9 @@ class Mailbox:
                 self._loop.call_exception_handler(
                     {"message": f"a call from another thread failed: {function!r}", "exception": error}
                 )
+        if self._calls and not self._woken:
+            self._woken = True
+            self._loop.call_soon(self._empty)
 
 
 #: The mailbox of an event loop; to be asked for on that loop.

@@ -92,7 +92,8 @@ class RawSubscriptions:
                 # Unsubscribed while it was on its way in.
                 self._leave(entry, grace=0)
         except BaseException:
-            self._entries.pop(channel, None)
+            if self._entries.get(channel) is entry:
+                del self._entries[channel]
             # Who was cut off on the way in may come back, like anybody else.
             self._leave(entry, self._grace(channel) if self._connection.closed else 0)
             raise
@@ -135,7 +136,9 @@ class RawSubscriptions:
         self._hub.unsubscribe(channel, entry.subscriber)
         if entry.watcher is not None:
             self._hub.unsubscribe(presence_channel(channel), entry.watcher)
-        self._hub.attending.leave(channel, self._connection.id, grace)
+        if self._entries.get(channel, entry) is entry:
+            # Otherwise it has come back already, and is present by that.
+            self._hub.attending.leave(channel, self._connection.id, grace)
         if isinstance(entry.subscriber, DroppingSubscriber) and self._backlog is not None:
             self._backlog.forget(entry.subscriber)
 

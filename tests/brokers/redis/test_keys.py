@@ -104,6 +104,17 @@ async def test_times_to_live(start: Start, raw: Raw, prefix: str) -> None:
     assert await raw.ttl(f"{prefix}:meta:news") > 60
 
 
+async def test_what_was_never_published_to(start: Start, raw: Raw, prefix: str) -> None:
+    """A channel that somebody has only looked at is forgotten soon, unless it is used."""
+    broker, _ = await start()
+    before = await broker.history("news", KEPT)
+    assert 540 < await raw.ttl(f"{prefix}:meta:news") <= 600
+    await broker.publish(Publication("news", "1"), KEPT)
+    page = await broker.history("news", KEPT, since=before.position)
+    assert [each.data for each in page] == ["1"]
+    assert await raw.ttl(f"{prefix}:meta:news") > DAY - 60
+
+
 async def test_old_publications_go(start: Start, raw: Raw, prefix: str) -> None:
     """A channel that is published to all the time keeps nothing that is older than its time."""
     broker, _ = await start()

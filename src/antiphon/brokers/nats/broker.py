@@ -111,15 +111,18 @@ class NatsBroker(Broker):
 
     async def subscribe(self, channel: str) -> None:
         self._histories.follow(channel)
+        subject = self._heard_at(channel)
         try:
-            await self._link.subscribe(self._heard_at(channel), partial(self._hear, channel))
+            await self._link.subscribe(subject, partial(self._hear, channel))
         except BaseException:
-            self._histories.leave(channel)
+            if not self._link.hears(subject):
+                self._histories.leave(channel)
             raise
 
     async def unsubscribe(self, channel: str) -> None:
-        await self._link.unsubscribe(self._heard_at(channel))
+        # At once: somebody may subscribe while the server is told.
         self._histories.leave(channel)
+        await self._link.unsubscribe(self._heard_at(channel))
 
     async def history(
         self, channel: str, retention: Retention, since: Position | None = None, limit: int | None = None

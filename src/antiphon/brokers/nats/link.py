@@ -67,6 +67,7 @@ class Link:
         self._handlers: dict[str, Handler] = {}
         self._subscriptions: dict[str, Subscription] = {}
         self._asking: set[asyncio.Timeout] = set()
+        self._flushes: set[asyncio.Task[None]] = set()
         self._broken = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
 
@@ -124,6 +125,7 @@ class Link:
         self._subscriptions.clear()
         if client is not None:
             await _close(client)
+        await end(*self._flushes)
 
     async def ask(self, request: Callable[[Client], Awaitable[T]]) -> T:
         """Ask the server for something.
@@ -151,17 +153,22 @@ class Link:
         """
 
         async def subscribed(client: Client) -> None:
-            await self._subscribe(client, subject, handler)
-            await client.flush()
+            if subject not in self._subscriptions:
+                await self._subscribe(client, subject, handler)
+            await self._flush(client)
 
-        if subject in self._handlers:
-            return
         self._handlers[subject] = handler
         try:
             await self.ask(subscribed)
         except BaseException:
-            await self.unsubscribe(subject)
+            # Another may have come for it meanwhile.
+            if self._handlers.get(subject) is handler:
+                await self.unsubscribe(subject)
             raise
+
+    def hears(self, subject: str) -> bool:
+        """Whether a handler is called with what is sent to a subject."""
+        return subject in self._handlers
 
     async def unsubscribe(self, subject: str) -> None:
         """Have the handler of a subject called no more."""
@@ -179,6 +186,17 @@ class Link:
         self._subscriptions[subject] = await client.subscribe(
             subject, cb=handle, pending_msgs_limit=PENDING_MESSAGES, pending_bytes_limit=PENDING_BYTES
         )
+
+    async def _flush(self, client: Client) -> None:
+        """Wait until the server has taken what was sent.
+
+        Whoever waits may be cancelled, but not the library: the answer to a flush that was cancelled ends its
+        connection.
+        """
+        flush = asyncio.ensure_future(client.flush())
+        self._flushes.add(flush)
+        flush.add_done_callback(self._flushes.discard)
+        await asyncio.shield(flush)
 
     async def _connect(self) -> Client:
         client = Client()
@@ -244,7 +262,7 @@ class Link:
             async with asyncio.timeout(PATIENCE * 2):
                 for subject, handler in list(self._handlers.items()):
                     await self._subscribe(client, subject, handler)
-                await client.flush()
+                await self._flush(client)
         except Exception as error:
             await _close(client)
             raise self.unavailable(error) from error

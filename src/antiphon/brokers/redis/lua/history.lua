@@ -6,10 +6,14 @@
 -- Returns epoch, offset, jump, before (see publish.lua), 1 if it is complete, the number of publications that
 -- come after the first of the entries, the entries.
 
+-- Milliseconds: much longer than it takes until whoever is subscribed looks again.
+local NEW = 600000
+
 local size, ttl, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[4])
 local now = clock()
 local stands = standing(KEYS[1], KEYS[2], now)
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+-- Where nothing was ever published there is less to lose, and clients may think of any number of names.
+redis.call('PEXPIRE', KEYS[1], stands.offset > 0 and ARGV[3] or whole(math.max(2 * ttl, NEW)))
 redis.call('LTRIM', KEYS[2], -size, -1)
 forget(KEYS[2], now, ttl, size)
 local kept = redis.call('LLEN', KEYS[2])
