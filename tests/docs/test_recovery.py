@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 
 import httpx
 import pytest
@@ -121,6 +122,7 @@ class Forgetful(MemoryBroker):
     def lose(self) -> None:
         """Forget every stream."""
         self._streams.clear()
+        self._epoch = token_hex(4)
 
 
 async def test_lost_while_connected() -> None:
