@@ -20,7 +20,7 @@ from antiphon.channels.broker import Broker
 from antiphon.channels.definition import RULES, Definitions, History, Retention
 from antiphon.channels.presence import Attending
 from antiphon.channels.publication import Batch, Publication
-from antiphon.errors import AntiphonError, QueueFull, BrokerUnavailable, SubscriptionRefused
+from antiphon.errors import AntiphonError, BrokerUnavailable, QueueFull, SubscriptionRefused
 from antiphon.loop import Mailbox, mailbox_of
 from antiphon.subscription import Position
 
