@@ -21,8 +21,6 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 IN_CI = os.environ.get("CI") == "true"
 
-_chromium_tests = pytest.StashKey[list[str]]()
-
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
@@ -98,25 +96,6 @@ def redis_cluster_url(redis_program: str) -> Iterator[str]:
     """A Redis Cluster of three nodes that all tests share."""
     with RedisCluster() as cluster:
         yield cluster.url
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Note which of the tests to be run need Chromium."""
-    session.config.stash[_chromium_tests] = [
-        item.nodeid for item in session.items if "chromium_path" in getattr(item, "fixturenames", ())
-    ]
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say in one line what was left out for lack of Chromium, and how to get it."""
-    needing = terminalreporter.config.stash.get(_chromium_tests, [])
-    if needing and not IN_CI and _find_chromium() is None:
-        files = ", ".join(sorted({nodeid.partition("::")[0] for nodeid in needing}))
-        terminalreporter.write_line(
-            f"Skipped {len(needing)} browser tests ({files}): no Chromium. "
-            "To run them: sudo apt-get install chromium, or set CHROMIUM=/path/to/chromium.",
-            yellow=True,
-        )
 
 
 def _find_chromium() -> Path | None:

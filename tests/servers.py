@@ -9,7 +9,9 @@ text of every error here show it.
 """
 
 import contextlib
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -30,12 +32,21 @@ class ServerFailed(Exception):
     """A server did not start, or left by itself; the text holds what it printed."""
 
 
+# Below the ports that the system gives to outgoing connections, which would take a free one at any
+# moment; each of the processes that run tests side by side (pytest-xdist) has a slice of its own.
+_SLICE = 2800
+_first = 10_000 + _SLICE * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8)
+_offsets = itertools.count(random.randrange(_SLICE))
+
+
 def free_loopback_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A loopback port that is free, and that nobody else is given."""
+    while True:
+        port = _first + next(_offsets) % _SLICE
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+            return port
 
 
 class LiveServer:
