@@ -77,21 +77,28 @@ class Peer:
 
 
 def _antiphon(
-    name: str, label: str, style: str, path: str, able: frozenset[Kind], app: str = "antiphon_app:app"
+    name: str,
+    label: str,
+    style: str,
+    path: str,
+    able: frozenset[Kind],
+    *,
+    app: str = "antiphon_app:app",
+    loop: str = "auto",
 ) -> Peer:
-    options = ("--port", "{port}", "--log-level", "warning")
+    # No other server here limits how many may come from one address: the load generator's are few.
+    options = ("--port", "{port}", "--log-level", "warning", "--loop", loop, *UNLIMITED)
+    command = ("{bin}/antiphon", "run", app, *options)
     return Peer(
         f"antiphon-{name}",
         f"**Antiphon**, {label}",
         style,
         "ours",
-        # No other server here limits how many may come from one address: the load generator's are few.
-        ("{bin}/antiphon", "run", app, *options, *UNLIMITED),
+        command,
         able,
         role="ours",
         echo=path,
-        # The same application and protocol class; `antiphon run` leaves TLS to uvicorn's own command.
-        tls_command=("{bin}/uvicorn", app, *options, "--ws", OUR_PROTOCOL, *UVICORN_TLS),
+        tls_command=(*command, *UVICORN_TLS),
         packages=("antiphon", "uvicorn", "uvloop", "httptools", "websockets", "starlette"),
     )
 
@@ -132,7 +139,20 @@ _OURS = (
     ),
     _antiphon("thread", "plain def handler", "def, in a worker thread", "/thread", kinds("echo")),
     _antiphon(
-        "inline", "inline handler", "def, on the event loop", "/echo", kinds("echo"), "antiphon_inline:app"
+        "inline",
+        "inline handler",
+        "def, on the event loop",
+        "/echo",
+        kinds("echo"),
+        app="antiphon_inline:app",
+    ),
+    _antiphon(
+        "fastnet",
+        "event handler, --loop aiofastnet",
+        "async def for each message",
+        "/event",
+        kinds("echo", "fanout", "tls", "open"),
+        loop="aiofastnet",
     ),
 )
 

@@ -84,7 +84,7 @@ AMONG = {
     LATENCY: _FEW,
     "connects": (*_MANY, "starlette-websockets-sansio"),
     # What a connection takes is seen in "connects" as well; this is about keepalive, and takes half a minute.
-    "idle": ("antiphon", "fastapi-websockets-sansio", "aiohttp"),
+    "idle": ("antiphon-event", "antiphon-view", "fastapi-websockets-sansio", "aiohttp"),
 }
 
 WORKLOADS = (

@@ -43,9 +43,9 @@ BROKEN = {
 }
 
 
-@pytest.fixture(params=["server", "plain"])
+@pytest.fixture(params=["server", "fastnet", "plain"])
 def each(request: pytest.FixtureRequest) -> LiveServer:
-    """Each of the two servers: ours, and a plain ASGI application on our protocol."""
+    """Each of the servers: ours, on either transports, and a plain ASGI application on our protocol."""
     server: LiveServer = request.getfixturevalue(request.param)
     return server
 

@@ -21,16 +21,16 @@ def seen(server: LiveServer) -> dict[str, int]:
     return counts
 
 
-async def test_handler_lags(server: LiveServer) -> None:
+async def test_handler_lags(either: LiveServer) -> None:
     """A handler that takes nothing holds its peer back; when it goes on, nothing is lost."""
     message = binary(bytes(90_000))
-    async with bystander(server) as honest, Peer.open(server, "/lags") as peer:
-        before = memory(server)
+    async with bystander(either) as honest, Peer.open(either, "/lags") as peer:
+        before = memory(either)
         pouring = asyncio.create_task(peer.send(message * 400))
         await honest.gets(300)
         assert not pouring.done()
-        assert memory(server) - before < INBOUND + SLACK
-        async with Peer.raw(server) as other:
+        assert memory(either) - before < INBOUND + SLACK
+        async with Peer.raw(either) as other:
             await other.send(b"GET /release HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert await other.status() == 204
         await pouring
@@ -38,30 +38,30 @@ async def test_handler_lags(server: LiveServer) -> None:
         assert await peer.frame() == (1, b"400")
 
 
-async def test_peer_lags(server: LiveServer) -> None:
+async def test_peer_lags(either: LiveServer) -> None:
     """`await ws.send` waits for a peer that does not read, and goes on when it does."""
-    async with bystander(server) as honest:
-        before = memory(server)
-        with quiet(server, 0):
-            async with Peer.open(server, "/pours", window=4096) as peer:
+    async with bystander(either) as honest:
+        before = memory(either)
+        with quiet(either, 0):
+            async with Peer.open(either, "/pours", window=4096) as peer:
                 await honest.gets(200)
                 waits = -1
-                while waits != (waits := (await asyncio.to_thread(seen, server))["waits"]):
+                while waits != (waits := (await asyncio.to_thread(seen, either))["waits"]):
                     await honest.gets(100)
                 assert waits
-                assert memory(server) - before < SLACK
+                assert memory(either) - before < SLACK
                 for _ in range(waits + 50):
                     assert await peer.frame() == (2, bytes(50_000))
             await honest.gets(1)
 
 
-async def test_peer_overflows(server: LiveServer) -> None:
+async def test_peer_overflows(either: LiveServer) -> None:
     """Who does not read what is sent without waiting is disconnected with 4008, and one line tells of it."""
-    async with bystander(server) as honest:
-        before = memory(server)
-        with quiet(server):
-            async with Peer.open(server, "/floods", window=4096) as peer:
-                while "reads too slowly" not in server.output():
-                    assert memory(server) - before < OUTBOX + SLACK
+    async with bystander(either) as honest:
+        before = memory(either)
+        with quiet(either):
+            async with Peer.open(either, "/floods", window=4096) as peer:
+                while "reads too slowly" not in either.output():
+                    assert memory(either) - before < OUTBOX + SLACK
                     await honest.gets(1)
                 assert await peer.closed() == 4008

@@ -15,7 +15,7 @@ import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
 from antiphon import Antiphon
-from antiphon.errors import AddressInUse, ConfigurationError
+from antiphon.errors import AddressInUse, ConfigurationError, MissingExtra
 from antiphon.server import Listen
 from antiphon.server.run import bind, configuration
 from antiphon.server.serving import drainables
@@ -97,6 +97,14 @@ class TestStart:
         """An address that is not ours is a ConfigurationError naming it."""
         with pytest.raises(ConfigurationError, match=f"cannot listen on {host}:8000"):
             Antiphon().run(host, 8000)
+
+    def test_no_such_loop(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An event loop that is not there is an error that names those there are, or what to install."""
+        with pytest.raises(ConfigurationError, match="loop='libev': there are auto, asyncio, aiofastnet"):
+            Antiphon().run(loop="libev")
+        monkeypatch.setitem(sys.modules, "aiofastnet", None)
+        with pytest.raises(MissingExtra, match="pip install"):
+            Antiphon().run(loop="aiofastnet")
 
     def test_limits_reach_the_server(self) -> None:
         """The application's own limits and timeouts are those of its server."""

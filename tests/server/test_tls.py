@@ -69,6 +69,13 @@ def by_command(folder: Path) -> LiveServer:
     )  # fmt: skip
 
 
+def by_command_fastnet(folder: Path) -> LiveServer:
+    return LiveServer.antiphon(
+        "tests.interop.app:app", "--log-level", "warning", "--loop", "aiofastnet",
+        "--ssl-certfile", f"{folder}/cert.pem", "--ssl-keyfile", f"{folder}/key.pem",
+    )  # fmt: skip
+
+
 def by_command_encrypted(folder: Path) -> LiveServer:
     return LiveServer.antiphon(
         "tests.interop.app:app", "--log-level", "warning", "--ssl-certfile", f"{folder}/cert.pem",
@@ -90,7 +97,7 @@ def by_uvicorn(folder: Path) -> LiveServer:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("serve", [by_command, by_command_encrypted, by_run, by_uvicorn])
+@pytest.mark.parametrize("serve", [by_command, by_command_fastnet, by_command_encrypted, by_run, by_uvicorn])
 async def test_wss(serve: Callable[[Path], LiveServer], folder: Path, trusting: ssl.SSLContext) -> None:
     """Text, large and compressed messages, pings and both manners of closing, over TLS."""
     with serve(folder) as server:
@@ -116,9 +123,10 @@ async def test_wss(serve: Callable[[Path], LiveServer], folder: Path, trusting: 
     assert server.output() == ""
 
 
-async def test_plain_client(folder: Path) -> None:
+@pytest.mark.parametrize("serve", [by_command, by_command_fastnet])
+async def test_plain_client(serve: Callable[[Path], LiveServer], folder: Path) -> None:
     """Who speaks no TLS to a server of TLS is let go, and nothing is logged for it but a line."""
-    with by_command(folder) as server:
+    with serve(folder) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = await asyncio.wait_for(reader.read(), 10)

@@ -232,6 +232,7 @@ class Antiphon(HttpRoutes, Broadcasts):
         log_level: str = "info",
         tls: Tls | None = None,
         workers: int = 1,
+        loop: str = "auto",
     ) -> None:
         """Serve this application until SIGINT or SIGTERM.
 
@@ -243,13 +244,17 @@ class Antiphon(HttpRoutes, Broadcasts):
             workers: How many processes serve. Several need a broker that spans processes; each executes the
                 program's file and finds the application by its name there, so serve under
                 ``if __name__ == "__main__"``.
+            loop: The event loop: ``auto`` (uvloop where it is installed), ``asyncio``, or
+                ``aiofastnet``.
 
         Raises:
             AddressInUse: Another program listens there.
-            ConfigurationError: The certificate or its key cannot be used, or there cannot be several workers.
+            ConfigurationError: The certificate or its key cannot be used, there cannot be several workers, or
+                there is no such event loop.
+            MissingExtra: The event loop is not installed.
             SystemExit: The application did not start; the log says why.
         """
-        run(self, Listen(host, port, tls=tls), log_level=log_level, workers=workers)
+        run(self, Listen(host, port, tls=tls), log_level=log_level, workers=workers, loop=loop)
 
     async def drain(self, code: int = 1001, reason: str = "the server stops") -> None:
         """Part from all connections, and wait for them to end, within ``timeouts.drain``.

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from antiphon.limits import Limits, Number, Timeouts
-from antiphon.server import Changes, Listen, Tls, run
+from antiphon.server import LOOPS, Changes, Listen, Tls, run
 
 _LEVELS = ("critical", "error", "warning", "info", "debug", "trace")
 
@@ -40,6 +40,7 @@ def add_to(commands: Any) -> None:
     )
     serve.add_argument("--reload", action="store_true", help="serve anew when a source changes")
     serve.add_argument("--log-level", choices=_LEVELS, default="info", help="how much is logged")
+    serve.add_argument("--loop", choices=LOOPS, default="auto", help="event loop; aiofastnet is an extra")
     serve.add_argument(
         "--forwarded-allow-ips",
         dest="trust_proxies",
@@ -80,6 +81,7 @@ def _serve(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         log_level=options.log_level,
         reload=options.reload,
         workers=options.workers,
+        loop=options.loop,
         changes=Changes(dict(options.limit), dict(options.timeout)),
     )
     return 0

@@ -1,6 +1,7 @@
-"""What belongs to an event loop: its tick, its timers, tasks that begin at once, and other threads."""
+"""What belongs to an event loop: tick, timers, tasks that begin at once, other threads, transports."""
 
 from antiphon.loop.eager import EagerTasks, eager_tasks
+from antiphon.loop.fastnet import LoopFactory, with_fastnet
 from antiphon.loop.mailbox import Mailbox, mailbox_of
 from antiphon.loop.spread import spread
 from antiphon.loop.threads import WorkerThreads, harmless
@@ -9,6 +10,7 @@ from antiphon.loop.wheel import Turning, Wheel, wheel_of
 
 __all__ = [
     "EagerTasks",
+    "LoopFactory",
     "Mailbox",
     "Tick",
     "Turning",
@@ -20,4 +22,5 @@ __all__ = [
     "spread",
     "tick_of",
     "wheel_of",
+    "with_fastnet",
 ]

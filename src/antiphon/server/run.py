@@ -46,6 +46,7 @@ def run(
     log_level: str = "info",
     reload: bool = False,
     workers: int = 1,
+    loop: str = "auto",
     changes: Changes = NO_CHANGES,
 ) -> None:
     """Serve an application until SIGINT or SIGTERM.
@@ -57,16 +58,20 @@ def run(
         reload: Serve anew when a source file changes; needs ``"module:app"``.
         workers: How many processes serve. Several need ``"module:app"``, or an application that the running
             program has under a name of its own; and a broker that spans processes.
+        loop: The event loop: ``auto`` (uvloop where it is installed), ``asyncio``, or ``aiofastnet``.
         changes: What limits and timeouts are to be, other than the application says.
 
     Raises:
         AddressInUse: Another program listens there.
         ConfigurationError: The address cannot be listened on, a limit cannot be, or the workers cannot.
+        MissingExtra: The event loop is not installed.
         SystemExit: The application did not start; the log says why.
     """
     if workers > 1 and not isinstance(app, str):
         app = name_of(app)
-    config = configuration(app, listen, log_level=log_level, reload=reload, workers=workers, changes=changes)
+    config = configuration(
+        app, listen, log_level=log_level, reload=reload, workers=workers, loop=loop, changes=changes
+    )
     sock = bind(listen)
     try:
         if reload:
@@ -93,12 +98,13 @@ def configuration(
     log_level: str,
     reload: bool,
     workers: int = 1,
+    loop: str = "auto",
     changes: Changes = NO_CHANGES,
 ) -> Config:
     """uvicorn's configuration for an application, with the application's own limits.
 
     Raises:
-        ConfigurationError: A change cannot be, the certificate or its key, or the workers.
+        ConfigurationError: A change cannot be, the certificate or its key, the workers, or the event loop.
     """
     if workers < 1:
         raise ConfigurationError(f"workers={workers}: at least one process serves")
@@ -110,6 +116,7 @@ def configuration(
     config = Config(
         app,
         changes,
+        loop=loop,
         host=listen.host,
         port=listen.port,
         log_level=log_level,
@@ -124,6 +131,7 @@ def configuration(
     if not reload:
         # What cannot be is said before anything listens; a process that reloads leaves that to its child.
         config.take_terms()
+    config.get_loop_factory()
     return config
 
 

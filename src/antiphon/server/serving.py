@@ -19,7 +19,7 @@ from uvicorn.importer import import_from_string
 from antiphon.connection.transports.direct import DirectTransport
 from antiphon.errors import ConfigurationError
 from antiphon.limits import Limits, Number, Timeouts, changed
-from antiphon.loop import spread
+from antiphon.loop import LoopFactory, spread, with_fastnet
 from antiphon.server.doorway import Doorway
 from antiphon.server.memory import settle
 from antiphon.server.protocol import WebSocketProtocol
@@ -30,6 +30,11 @@ logger = logging.getLogger("uvicorn.error")
 
 #: Seconds that requests get to end when parting from the connections has taken all the time there was.
 LEAST = 0.2
+
+
+FASTNET = "aiofastnet"
+#: Names of event loops: the best that is installed, asyncio's own, and the best with aiofastnet's transports.
+LOOPS = ("auto", "asyncio", FASTNET)
 
 
 @runtime_checkable
@@ -69,18 +74,29 @@ class Config(uvicorn.Config):
     Args:
         app: The application, or where to find it, as ``"module:app"``.
         changes: What is to be otherwise than the application says.
+        loop: The event loop, one of ``LOOPS``.
         **options: uvicorn's.
 
     Attributes:
+        fastnet: Whether the loop has aiofastnet's transports.
         limits: Those of the application, or of the first that is mounted in it.
         timeouts: Likewise.
     """
 
-    def __init__(self, app: ASGIApp | str, changes: Changes, **options: Any) -> None:
+    def __init__(self, app: ASGIApp | str, changes: Changes, *, loop: str = "auto", **options: Any) -> None:
+        if loop not in LOOPS:
+            raise ConfigurationError(f"loop={loop!r}: there are {', '.join(LOOPS)}")
         self.changes = changes
+        self.fastnet = loop == FASTNET
         self.limits = changed(Limits(), changes.limits)
         self.timeouts = changed(Timeouts(), changes.timeouts)
-        super().__init__(app, http=Doorway, ws=WebSocketProtocol, lifespan="auto", **options)
+        below = "auto" if self.fastnet else loop
+        super().__init__(app, http=Doorway, ws=WebSocketProtocol, lifespan="auto", loop=below, **options)
+
+    def get_loop_factory(self) -> LoopFactory | None:
+        """What makes the event loop. Raises ``MissingExtra``."""
+        factory = super().get_loop_factory()
+        return with_fastnet(factory) if self.fastnet else factory
 
     def load(self) -> None:
         """Load the application, and change what it says. Raises ``ConfigurationError``."""
