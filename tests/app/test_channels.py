@@ -259,6 +259,41 @@ class TestPresence:
                 while await app.channel("room").count():  # noqa: ASYNC110 - nothing tells of it
                     await asyncio.sleep(0)
 
+    @pytest.mark.parametrize("allowed", [True, False])
+    async def test_twice_at_once(self, allowed: bool) -> None:
+        """Who subscribes again on the way in is told what the first is told, or asks for itself when that fails."""
+        app = Antiphon()
+        asked: asyncio.Queue[asyncio.Future[bool]] = asyncio.Queue()
+
+        async def rule(ws: WebSocket) -> bool:
+            verdict = asyncio.get_running_loop().create_future()
+            asked.put_nowait(verdict)
+            return await verdict
+
+        app.channels.define("room", history=History(), authorize=rule)
+
+        @app.websocket("/")
+        async def view(ws: WebSocket) -> None:
+            await ws.accept()
+            first, second = (asyncio.create_task(ws.subscribe("room")) for _ in range(2))
+            (await asked.get()).set_result(allowed)
+            if not allowed:
+                with pytest.raises(SubscriptionRefused):
+                    await first
+                (await asked.get()).set_result(True)
+            position = (await second).position
+            assert position is not None
+            await ws.send(position.epoch)
+            if allowed:
+                assert await first is await second
+            assert asked.empty()
+            await ws.send("done")
+
+        async with TestClient(app) as client, client.websocket("/") as ws:
+            assert await ws.receive()
+            assert await ws.receive() == "done"
+        assert app.channel("room").subscribers == 0
+
     async def test_comes_back_while_it_enters(self) -> None:
         """Who unsubscribes on the way in and comes back keeps what it has, though the first way fails."""
         app = Antiphon()

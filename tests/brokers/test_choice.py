@@ -22,6 +22,14 @@ def test_redis(url: str) -> None:
     assert isinstance(broker_of(url), RedisBroker)
 
 
+@pytest.mark.parametrize("url", ["redis://:secret@host/news", "rediss://host/0/1", "redis://host:port"])
+def test_no_redis(url: str) -> None:
+    """A database that is no number, like any other URL that Redis cannot have, is an error without its password."""
+    with pytest.raises(ConfigurationError, match="no URL of Redis; there are redis://host:port/db") as caught:
+        broker_of(url)
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("package", ["redis", "hiredis"])
 def test_missing(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without its package the error says what to install."""

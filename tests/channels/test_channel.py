@@ -328,6 +328,12 @@ class TestBatch:
         assert excluded_ids(Socket()) == {"s"}
         assert excluded_ids([Socket(), "a"]) == {"s", "a"}
 
+    @pytest.mark.parametrize("exclude", [5, [5], b"a"])
+    def test_excludes_nobody(self, exclude: object) -> None:
+        """Anything else is an error that says what may be excluded."""
+        with pytest.raises(TypeError, match="exclude takes WebSockets and their ids"):
+            excluded_ids(exclude)
+
 
 class TestNames:
     """What a channel may be called."""
@@ -341,6 +347,8 @@ class TestNames:
         ("name", "problem"),
         [
             ("", "at least one character"),
+            (None, "is text .* not None"),
+            (b"a", "is text"),
             ("x" * 201, "at most 200 bytes"),
             ("ä" * 101, "at most 200 bytes"),
             ("a b", "no spaces"),
@@ -349,7 +357,7 @@ class TestNames:
             ("$a", "Antiphon's own"),
         ],
     )
-    def test_bad(self, name: str, problem: str) -> None:
+    def test_bad(self, name: object, problem: str) -> None:
         """Anything else says why not."""
         with pytest.raises(InvalidChannel, match=problem):
             check(name)

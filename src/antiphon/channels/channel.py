@@ -155,9 +155,17 @@ class Channel:
 
 
 def excluded_ids(exclude: Any) -> frozenset[str]:
-    """The connection ids that ``exclude`` names: one WebSocket or id, or several."""
+    """The connection ids that ``exclude`` names: one WebSocket or id, or several.
+
+    Raises:
+        TypeError: It is none of these.
+    """
     if exclude is None:
         return frozenset()
-    if isinstance(exclude, str) or hasattr(exclude, "id"):
-        exclude = (exclude,)
-    return frozenset(each if isinstance(each, str) else each.id for each in exclude)
+    one = isinstance(exclude, str) or hasattr(exclude, "id")
+    try:
+        return frozenset(
+            each if isinstance(each, str) else each.id for each in ((exclude,) if one else exclude)
+        )
+    except (TypeError, AttributeError):
+        raise TypeError(f"exclude takes WebSockets and their ids, one or several, not {exclude!r}") from None

@@ -32,7 +32,7 @@ RULES = f"{INTERNAL}rules"
 _PARAMETER = re.compile(r"\\{(\w+)\\}")
 
 
-def check(name: str) -> str:
+def check(name: object) -> str:
     """Return the name of a channel if it can be one.
 
     Names are printable text of 1 to 200 bytes without spaces; those that begin with ``$`` are
@@ -41,7 +41,7 @@ def check(name: str) -> str:
     Raises:
         InvalidChannel: It cannot be one; the text says why.
     """
-    if not name:
+    if not isinstance(name, str) or not name:
         raise InvalidChannel(f"a channel's name is text with at least one character, not {name!r}")
     if len(name.encode("utf-8", "replace")) > LONGEST:
         raise InvalidChannel(f"a channel's name has at most {LONGEST} bytes: {name[:40]!r}…")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -22,11 +23,15 @@ Admit = Callable[[str, Definition], Awaitable[Member]]
 
 @dataclass(slots=True)
 class _Entry:
-    """One channel: who receives it, and its joins and leaves, for the connection."""
+    """One channel: who receives it, and its joins and leaves, for the connection.
+
+    ``entering`` is done when the subscription stands, or has failed; None afterwards.
+    """
 
     subscriber: RawSubscriber
     subscription: Subscription
     watcher: RawSubscriber | None = None
+    entering: asyncio.Future[None] | None = None
 
 
 class RawSubscriptions:
@@ -61,7 +66,7 @@ class RawSubscriptions:
         return f"<RawSubscriptions {list(self._entries)}>"
 
     async def add(self, channel: str, asked: Asked) -> Subscription:
-        """Subscribe to a channel; a second time changes nothing.
+        """Subscribe to a channel; a second time changes nothing, and waits while the first is on its way.
 
         Raises:
             InvalidChannel: No channel can have that name.
@@ -70,9 +75,10 @@ class RawSubscriptions:
             BrokerUnavailable: The broker's server cannot be reached.
             WebSocketDisconnect: The connection ended meanwhile.
         """
-        known = self._entries.get(check(channel))
-        if known is not None:
-            return known.subscription
+        while (known := self._entries.get(check(channel))) is not None:
+            if known.entering is None:
+                return known.subscription
+            await asyncio.shield(known.entering)
         if len(self._entries) >= self._limits.subscriptions:
             most = self._limits.subscriptions
             raise WebSocketException(CloseCode.POLICY_VIOLATION, f"more than {most} subscriptions")
@@ -84,6 +90,7 @@ class RawSubscriptions:
         entry = self._entries[channel] = _Entry(
             self._subscriber(channel, definition, asked), Subscription(channel)
         )
+        entry.entering = entering = asyncio.get_running_loop().create_future()
         try:
             await self._enter(entry, definition, asked)
             if self._connection.closed:
@@ -97,6 +104,9 @@ class RawSubscriptions:
             # Who was cut off on the way in may come back, like anybody else.
             self._leave(entry, self._grace(channel) if self._connection.closed else 0)
             raise
+        finally:
+            entry.entering = None
+            entering.set_result(None)
         return entry.subscription
 
     async def remove(self, channel: str) -> None:

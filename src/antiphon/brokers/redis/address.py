@@ -74,6 +74,8 @@ class Address:
                 self.nodes = tuple(_node(each) for each in place.split(","))
                 hosts = place.partition(",")[0]
             self._text = f"{parts.scheme}://{place}{parts.path}"
+            if scheme != "unix" and parts.path.strip("/") and not parts.path.strip("/").isdecimal():
+                raise ValueError("redis-py would take database 0")
             plain = f"{scheme}://{credentials}{at}{hosts}{parts.path}?{urlencode(query)}"
             self._options: dict[str, Any] = {**parse_url(plain), **_OURS}
             self._kind = self._options.pop("connection_class", Connection)
