@@ -118,10 +118,10 @@ WORKLOADS = (
     ),
     Workload(
         "idle",
-        "Idle: 10 000 connections, held for 25 seconds",
+        "Idle: 10 000 connections, held for 33 seconds",
         "open",
         "handshake",
-        {"mode": "open", "connections": "10000", "hold": "25"},
+        {"mode": "open", "connections": "10000", "hold": "33"},
         quick={"connections": "1000", "hold": "1"},
     ),
 )

@@ -81,7 +81,8 @@ class Timeouts:
         message: A message that has begun and is not complete for so long, up to twice as long, closes
             with 1008.
         idle: A peer that has sent no message for so long is closed with 1001; ``None``: it may be silent.
-        ping_interval: Time between the pings that keep a connection alive; ``None``: no pings.
+        ping_interval: Time between the pings that keep a connection alive, whoever sends meanwhile;
+            ``None``: no pings.
         ping: Time a peer has to answer a ping before it counts as gone.
         close: Time a peer has to answer a close frame.
         drain: Time that a stopping server gives its connections and handlers to end.
@@ -96,7 +97,7 @@ class Timeouts:
     handshake: float = 10.0
     message: float = 60.0
     idle: float | None = None
-    ping_interval: float | None = 20.0
+    ping_interval: float | None = 30.0
     ping: float = 20.0
     close: float = 5.0
     drain: float = 3.5

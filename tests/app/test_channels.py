@@ -261,7 +261,7 @@ class TestPresence:
 
     @pytest.mark.parametrize("allowed", [True, False])
     async def test_twice_at_once(self, allowed: bool) -> None:
-        """Who subscribes again on the way in is told what the first is told, or asks for itself when that fails."""
+        """Who subscribes again on the way in is told what the first is told, or tries when that fails."""
         app = Antiphon()
         asked: asyncio.Queue[asyncio.Future[bool]] = asyncio.Queue()
 

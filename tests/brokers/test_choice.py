@@ -24,7 +24,7 @@ def test_redis(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["redis://:secret@host/news", "rediss://host/0/1", "redis://host:port"])
 def test_no_redis(url: str) -> None:
-    """A database that is no number, like any other URL that Redis cannot have, is an error without its password."""
+    """A database that is no number, or a port, is an error that shows no password."""
     with pytest.raises(ConfigurationError, match="no URL of Redis; there are redis://host:port/db") as caught:
         broker_of(url)
     assert "secret" not in str(caught.value)

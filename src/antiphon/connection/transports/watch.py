@@ -57,10 +57,10 @@ class Watch:
         "_begun",
         "_connection",
         "_guard",
-        "_heard",
         "_pinged",
         "_said",
         "_timeouts",
+        "_unanswered",
         "_unfinished",
         "_wheel",
         "slot",
@@ -71,9 +71,10 @@ class Watch:
         self._timeouts = timeouts
         self._wheel = wheel
         self._guard = guard
-        # When, in the wheel's time: something was heard, a message came, a ping was sent.
-        self._heard = self._said = wheel.now
-        self._pinged: float | None = None
+        # When, in the wheel's time: a message came, a ping was sent.
+        self._said = self._pinged = wheel.now
+        # Whether nothing was heard since that ping.
+        self._unanswered = False
         # The message that was incomplete at the last look, and when it was first seen so.
         self._unfinished: object | None = None
         self._begun = wheel.now
@@ -108,8 +109,9 @@ class Watch:
         # Whoever is held back cannot be heard, and is not to blame.
         if connection.heard or not connection.reading:
             connection.heard = False
-            self._heard = now
-            self._pinged = None
+            self._unanswered = False
+        if not connection.reading:
+            self._pinged = now
         unfinished = connection.unfinished
         if unfinished is not self._unfinished or not connection.reading:
             self._unfinished = unfinished
@@ -122,11 +124,13 @@ class Watch:
         interval = self._timeouts.ping_interval
         if interval is None:
             return
-        if self._pinged is not None:
-            if now - self._pinged >= self._timeouts.ping:
+        since = now - self._pinged
+        if self._unanswered:
+            if since >= self._timeouts.ping:
                 raise ProtocolError(CloseCode.INTERNAL_ERROR, "no answer to a ping")
-        elif now - self._heard >= interval:
+        elif since >= interval:
             self._pinged = now
+            self._unanswered = True
             self._connection.ping()
 
     def _see_through(self, now: float) -> None:
@@ -143,8 +147,7 @@ class Watch:
         timeouts = self._timeouts
         due = self._begun + timeouts.message if self._unfinished is not None else now + timeouts.message
         if timeouts.ping_interval is not None:
-            ping = self._heard + timeouts.ping_interval
-            due = min(due, ping if self._pinged is None else self._pinged + timeouts.ping)
+            due = min(due, self._pinged + (timeouts.ping if self._unanswered else timeouts.ping_interval))
         if timeouts.idle is not None:
             due = min(due, self._said + timeouts.idle)
         return due - now
