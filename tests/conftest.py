@@ -1,4 +1,4 @@
-"""What all tests share: asyncio, free ports, servers, services, and Chromium or a word about its absence."""
+"""What all tests share: asyncio, free ports, servers, services, and Chromium."""
 
 import os
 import shutil

@@ -40,7 +40,7 @@ _offsets = itertools.count(random.randrange(_SLICE))
 
 
 def free_loopback_port() -> int:
-    """A loopback port that is free, and that nobody else is given."""
+    """A loopback port that is free, and that no other process of this run is given."""
     while True:
         port = _first + next(_offsets) % _SLICE
         with socket.socket() as probe, contextlib.suppress(OSError):

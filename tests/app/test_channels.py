@@ -294,6 +294,52 @@ class TestPresence:
             assert await ws.receive() == "done"
         assert app.channel("room").subscribers == 0
 
+    async def test_leaves_while_two_enter(self) -> None:
+        """Who unsubscribes after it has subscribed twice at once is subscribed no more."""
+        app = Antiphon()
+        asked: asyncio.Queue[asyncio.Future[bool]] = asyncio.Queue()
+
+        async def rule(ws: WebSocket) -> bool:
+            verdict = asyncio.get_running_loop().create_future()
+            asked.put_nowait(verdict)
+            return await verdict
+
+        app.channels.define("room", authorize=rule)
+
+        @app.websocket("/")
+        async def view(ws: WebSocket) -> None:
+            await ws.accept()
+            both = [asyncio.create_task(ws.subscribe("room")) for _ in range(2)]
+            verdict = await asked.get()
+            await ws.unsubscribe("room")
+            verdict.set_result(True)
+            await asyncio.gather(*both)
+            assert asked.empty()
+            await ws.send("done")
+            await ws.receive()
+
+        async with TestClient(app) as client, client.websocket("/") as ws:
+            assert await ws.receive() == "done"
+            assert app.channel("room").subscribers == 0
+
+    async def test_a_rule_that_subscribes(self) -> None:
+        """A rule that subscribes to the very channel does not wait for itself."""
+        app = Antiphon()
+
+        async def rule(ws: WebSocket) -> bool:
+            return (await ws.subscribe("room")).channel == "room"
+
+        app.channels.define("room", authorize=rule)
+
+        @app.websocket("/")
+        async def view(ws: WebSocket) -> None:
+            await ws.accept()
+            await ws.subscribe("room")
+            await ws.send("done")
+
+        async with TestClient(app) as client, client.websocket("/") as ws:
+            assert await ws.receive() == "done"
+
     async def test_comes_back_while_it_enters(self) -> None:
         """Who unsubscribes on the way in and comes back keeps what it has, though the first way fails."""
         app = Antiphon()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -328,7 +329,7 @@ class TestBatch:
         assert excluded_ids(Socket()) == {"s"}
         assert excluded_ids([Socket(), "a"]) == {"s", "a"}
 
-    @pytest.mark.parametrize("exclude", [5, [5], b"a"])
+    @pytest.mark.parametrize("exclude", [5, [5], b"a", SimpleNamespace(id=5)])
     def test_excludes_nobody(self, exclude: object) -> None:
         """Anything else is an error that says what may be excluded."""
         with pytest.raises(TypeError, match="exclude takes WebSockets and their ids"):

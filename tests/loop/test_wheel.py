@@ -177,6 +177,20 @@ def test_ponging_peer(loop: Loop, wheel: Wheel, connection: Connection) -> None:
     assert connection.pings == 100 // 5
 
 
+@pytest.mark.parametrize("ping", [2, 5, 12])
+def test_interval(loop: Loop, wheel: Wheel, connection: Connection, ping: float) -> None:
+    """Pings are an interval apart, however long an answer may take; a missing one is noticed in time."""
+    Watch(connection, Timeouts(ping_interval=5, ping=ping), wheel, None)
+    for second in range(1, 101):
+        loop.tick()
+        assert connection.pings == second // 5
+        connection.heard = connection.heard or second % 5 == 1
+    # The ping of second 100 is never answered.
+    assert (connection.heard, connection.code) == (False, None)
+    loop.tick_out(int(ping))
+    assert connection.code == 1011
+
+
 def test_talking_peer(loop: Loop, wheel: Wheel, connection: Connection) -> None:
     """A peer that talks is pinged as well: a proxy may wait for what comes from this side."""
     Watch(connection, TIMES, wheel, None)
@@ -192,7 +206,7 @@ def test_held_back_peer(loop: Loop, wheel: Wheel, connection: Connection) -> Non
     connection.unfinished = object()
     Watch(connection, TIMES, wheel, None)
     loop.tick(50)
-    assert (connection.pings, connection.code) == (0, None)
+    assert (connection.pings, connection.code) == (50 // 5, None)
     connection.reading = True
     loop.tick_out(20)
     assert connection.code == 1008

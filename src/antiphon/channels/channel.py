@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from antiphon.channels.definition import Definition
@@ -162,10 +163,9 @@ def excluded_ids(exclude: Any) -> frozenset[str]:
     """
     if exclude is None:
         return frozenset()
-    one = isinstance(exclude, str) or hasattr(exclude, "id")
-    try:
-        return frozenset(
-            each if isinstance(each, str) else each.id for each in ((exclude,) if one else exclude)
-        )
-    except (TypeError, AttributeError):
-        raise TypeError(f"exclude takes WebSockets and their ids, one or several, not {exclude!r}") from None
+    one = isinstance(exclude, str) or hasattr(exclude, "id") or not isinstance(exclude, Iterable)
+    ids = [getattr(each, "id", each) for each in ((exclude,) if one else exclude)]
+    for id in ids:
+        if not isinstance(id, str):
+            raise TypeError(f"exclude takes WebSockets and their ids, one or several, not {exclude!r}")
+    return frozenset(ids)

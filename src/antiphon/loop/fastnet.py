@@ -46,7 +46,7 @@ def with_fastnet(new_loop: LoopFactory | None) -> LoopFactory:
 
 def _in_a_line(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Say a failed TLS handshake in a line: whoever knocks and goes away is no error of ours."""
-    if context["message"] == HANDSHAKE_FAILED:
+    if context.get("message") == HANDSHAKE_FAILED:
         # The library hands over an exception's class where asyncio says an exception, and logging trips.
         logger.info("a TLS handshake failed: %s", context.get("exception"))
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from antiphon.channels import Definition, Hub, Overflow, check, presence_channel
 from antiphon.connection import Asked, Connection
@@ -25,13 +26,14 @@ Admit = Callable[[str, Definition], Awaitable[Member]]
 class _Entry:
     """One channel: who receives it, and its joins and leaves, for the connection.
 
-    ``entering`` is done when the subscription stands, or has failed; None afterwards.
+    ``entering`` says whether the subscription stood, or failed; ``task`` is who enters. Both None afterwards.
     """
 
     subscriber: RawSubscriber
     subscription: Subscription
     watcher: RawSubscriber | None = None
-    entering: asyncio.Future[None] | None = None
+    entering: asyncio.Future[bool] | None = None
+    task: asyncio.Task[Any] | None = None
 
 
 class RawSubscriptions:
@@ -76,9 +78,13 @@ class RawSubscriptions:
             WebSocketDisconnect: The connection ended meanwhile.
         """
         while (known := self._entries.get(check(channel))) is not None:
-            if known.entering is None:
+            # A rule that subscribes to its own channel would wait for itself.
+            if known.entering is None or known.task is asyncio.current_task():
                 return known.subscription
-            await asyncio.shield(known.entering)
+            if await asyncio.shield(known.entering):
+                return known.subscription
+            if self._connection.closed:
+                raise self._connection.gone()
         if len(self._entries) >= self._limits.subscriptions:
             most = self._limits.subscriptions
             raise WebSocketException(CloseCode.POLICY_VIOLATION, f"more than {most} subscriptions")
@@ -91,6 +97,8 @@ class RawSubscriptions:
             self._subscriber(channel, definition, asked), Subscription(channel)
         )
         entry.entering = entering = asyncio.get_running_loop().create_future()
+        entry.task = asyncio.current_task()
+        stood = False
         try:
             await self._enter(entry, definition, asked)
             if self._connection.closed:
@@ -98,6 +106,7 @@ class RawSubscriptions:
             if self._entries.get(channel) is not entry:
                 # Unsubscribed while it was on its way in.
                 self._leave(entry, grace=0)
+            stood = True
         except BaseException:
             if self._entries.get(channel) is entry:
                 del self._entries[channel]
@@ -105,8 +114,8 @@ class RawSubscriptions:
             self._leave(entry, self._grace(channel) if self._connection.closed else 0)
             raise
         finally:
-            entry.entering = None
-            entering.set_result(None)
+            entry.entering = entry.task = None
+            entering.set_result(stood)
         return entry.subscription
 
     async def remove(self, channel: str) -> None:

@@ -54,13 +54,13 @@ class Watch:
     """
 
     __slots__ = (
+        "_asked",
         "_begun",
         "_connection",
         "_guard",
         "_pinged",
         "_said",
         "_timeouts",
-        "_unanswered",
         "_unfinished",
         "_wheel",
         "slot",
@@ -73,8 +73,8 @@ class Watch:
         self._guard = guard
         # When, in the wheel's time: a message came, a ping was sent.
         self._said = self._pinged = wheel.now
-        # Whether nothing was heard since that ping.
-        self._unanswered = False
+        # The ping since which nothing was heard, of those that could have been answered.
+        self._asked: float | None = None
         # The message that was incomplete at the last look, and when it was first seen so.
         self._unfinished: object | None = None
         self._begun = wheel.now
@@ -109,9 +109,7 @@ class Watch:
         # Whoever is held back cannot be heard, and is not to blame.
         if connection.heard or not connection.reading:
             connection.heard = False
-            self._unanswered = False
-        if not connection.reading:
-            self._pinged = now
+            self._asked = None
         unfinished = connection.unfinished
         if unfinished is not self._unfinished or not connection.reading:
             self._unfinished = unfinished
@@ -124,14 +122,13 @@ class Watch:
         interval = self._timeouts.ping_interval
         if interval is None:
             return
-        since = now - self._pinged
-        if self._unanswered:
-            if since >= self._timeouts.ping:
-                raise ProtocolError(CloseCode.INTERNAL_ERROR, "no answer to a ping")
-        elif since >= interval:
+        if self._asked is not None and now - self._asked >= self._timeouts.ping:
+            raise ProtocolError(CloseCode.INTERNAL_ERROR, "no answer to a ping")
+        if now - self._pinged >= interval:
             self._pinged = now
-            self._unanswered = True
             self._connection.ping()
+            if self._asked is None and self._connection.reading:
+                self._asked = now
 
     def _see_through(self, now: float) -> None:
         if self._unfinished is not None and now - self._begun >= self._timeouts.message:
@@ -147,7 +144,9 @@ class Watch:
         timeouts = self._timeouts
         due = self._begun + timeouts.message if self._unfinished is not None else now + timeouts.message
         if timeouts.ping_interval is not None:
-            due = min(due, self._pinged + (timeouts.ping if self._unanswered else timeouts.ping_interval))
+            due = min(due, self._pinged + timeouts.ping_interval)
+            if self._asked is not None:
+                due = min(due, self._asked + timeouts.ping)
         if timeouts.idle is not None:
             due = min(due, self._said + timeouts.idle)
         return due - now
