@@ -1,7 +1,7 @@
 """Channels of an application, as clients meet them: entering, coming back, presence, limits."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -11,6 +11,20 @@ from antiphon.channels import ChannelLimits, Presence
 from antiphon.errors import ConfigurationError, InvalidChannel, PublicationTooLarge, SubscriptionRefused
 from antiphon.subscription import Member
 from antiphon.testing import HandshakeRefused, TestClient, TestWebSocket
+
+Verdict = asyncio.Future[bool]
+
+
+def undecided() -> tuple[Callable[[WebSocket], Awaitable[bool]], asyncio.Queue[Verdict]]:
+    """A channel's rule, and where the verdicts that it waits for come up, for the test to give."""
+    asked: asyncio.Queue[Verdict] = asyncio.Queue()
+
+    async def rule(ws: WebSocket) -> bool:
+        verdict: Verdict = asyncio.get_running_loop().create_future()
+        asked.put_nowait(verdict)
+        return await verdict
+
+    return rule, asked
 
 
 @pytest.fixture
@@ -263,13 +277,7 @@ class TestPresence:
     async def test_twice_at_once(self, allowed: bool) -> None:
         """Who subscribes again on the way in is told what the first is told, or tries when that fails."""
         app = Antiphon()
-        asked: asyncio.Queue[asyncio.Future[bool]] = asyncio.Queue()
-
-        async def rule(ws: WebSocket) -> bool:
-            verdict = asyncio.get_running_loop().create_future()
-            asked.put_nowait(verdict)
-            return await verdict
-
+        rule, asked = undecided()
         app.channels.define("room", history=History(), authorize=rule)
 
         @app.websocket("/")
@@ -297,13 +305,7 @@ class TestPresence:
     async def test_leaves_while_two_enter(self) -> None:
         """Who unsubscribes after it has subscribed twice at once is subscribed no more."""
         app = Antiphon()
-        asked: asyncio.Queue[asyncio.Future[bool]] = asyncio.Queue()
-
-        async def rule(ws: WebSocket) -> bool:
-            verdict = asyncio.get_running_loop().create_future()
-            asked.put_nowait(verdict)
-            return await verdict
-
+        rule, asked = undecided()
         app.channels.define("room", authorize=rule)
 
         @app.websocket("/")
@@ -343,13 +345,7 @@ class TestPresence:
     async def test_comes_back_while_it_enters(self) -> None:
         """Who unsubscribes on the way in and comes back keeps what it has, though the first way fails."""
         app = Antiphon()
-        asked: asyncio.Queue[asyncio.Future[bool]] = asyncio.Queue()
-
-        async def rule(ws: WebSocket) -> bool:
-            verdict = asyncio.get_running_loop().create_future()
-            asked.put_nowait(verdict)
-            return await verdict
-
+        rule, asked = undecided()
         app.channels.define("room", presence=Presence(grace=0), authorize=rule)
 
         @app.websocket("/")

@@ -128,10 +128,11 @@ def configuration(
         ssl_keyfile=tls and tls.keyfile,
         ssl_keyfile_password=tls and tls.password,
     )
-    if not reload:
-        # What cannot be is said before anything listens; a process that reloads leaves that to its child.
-        config.take_terms()
+    # What cannot be is said before anything listens.
     config.get_loop_factory()
+    if not reload:
+        # A process that reloads leaves the application to its child.
+        config.take_terms()
     return config
 
 
