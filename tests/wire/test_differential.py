@@ -16,6 +16,8 @@ websockets  leaves UTF-8 of messages to the runtime  check it; the adapter here 
                                                      does, fragment by fragment
 websockets  looks at the size of a new message       refuse it as out of order, whatever its size
             within another before it looks at order
+websockets  holds a control frame within a message   hold messages to it; a control frame has its
+            to what is left of the message's limit   own 125 bytes (§ 5.5)
 websockets  looks at the reason of a Close frame     looks at its code first: 1002, not 1007, when
             before its code                          both are wrong
 wsproto     refuses close code 1014                  take it: registered with IANA since
@@ -157,6 +159,8 @@ def differs(frames: list[Sent], peer: str) -> bool:
             size = len(frame.payload) + (size if within else 0) if frame.opcode < 8 else size
             if frame.opcode in (1, 2) and within and size > MOST:
                 return True
+            if frame.opcode in (8, 9, 10) and within and size + len(frame.payload) > MOST:
+                return True
             shortest = 0 if len(frame.payload) < 126 else 2
             if frame.length_bytes not in (None, shortest):
                 return True
@@ -191,6 +195,18 @@ def test_websockets_agrees(sent: list[Sent]) -> None:
     if not differs(sent, "websockets"):
         stream = b"".join(frame.data for frame in sent)
         assert ours(stream) == of_websockets(stream)
+
+
+def test_control_frames_have_a_limit_of_their_own() -> None:
+    """A message nearly as large as it may be leaves room for a ping; a ping of 126 bytes is broken."""
+    begun = Sent(2, b"x" * (MOST - 1), fin=False)
+    for payload, verdict in (
+        (b"?" * 125, ([Ping(b"?" * 125), begun.payload + b"y"], None)),
+        (b"?" * 126, ([], 1002)),
+    ):
+        sent = [begun, Sent(9, payload), Sent(0, b"y")]
+        assert differs(sent, "websockets")
+        assert ours(b"".join(frame.data for frame in sent)) == verdict
 
 
 @given(streams)
