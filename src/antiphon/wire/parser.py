@@ -37,6 +37,7 @@ _CONTINUATION, _TEXT_OPCODE, _CLOSE, _PING, _PONG = map(
 )
 _TEXT = FIN | _TEXT_OPCODE
 _BINARY = FIN | int(Opcode.BINARY)
+_PONG_FRAME = FIN | _PONG
 _OPCODES = frozenset(map(int, Opcode))
 
 _PROTOCOL = CloseCode.PROTOCOL_ERROR
@@ -139,6 +140,10 @@ class Parser:
                     pass  # the general loop says what is wrong
             elif first == _BINARY:
                 return [apply_mask(data[6:], data[2:6])]
+            elif first == _PONG_FRAME:
+                # What an idle connection sends: the answers to our pings.
+                self.control = True
+                return [Pong(apply_mask(data[6:], data[2:6]))]
         elif (
             134 <= size <= self._medium
             and data[1] == _MASKED | _LENGTH_16

@@ -1,4 +1,4 @@
-"""Pongs for a peer that does not read, over a socket that is made up."""
+"""Pongs of either side, over a socket that is made up."""
 
 from typing import Any, cast
 from unittest.mock import Mock
@@ -58,3 +58,15 @@ async def test_none_after_closing(transport: DirectTransport) -> None:
     transport.resume_writing()
     assert written(transport) == [frame(Opcode.CLOSE, b"\x03\xe8")]
     transport.connection_lost(None)
+
+
+@pytest.mark.parametrize("payload", [b"", b"?" * 125], ids=["empty", "long"])
+async def test_received(transport: DirectTransport, payload: bytes) -> None:
+    """A pong says that the peer is there; no receiver is told, alone or between messages."""
+    pong = client_frame(10, payload)
+    transport.heard = False
+    transport.data_received(pong)
+    assert transport.heard
+    transport.data_received(client_frame(1, b"a") + pong + client_frame(1, b"b"))
+    received = cast(Any, transport.receiver).messages_received.call_args_list
+    assert [list(call.args[0]) for call in received] == [["a"], ["b"]]

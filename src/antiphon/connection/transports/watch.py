@@ -6,6 +6,7 @@ costs nothing for it. Therefore a deadline may pass by as much as the time betwe
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 from antiphon.connection.transports.guard import Guard
@@ -79,7 +80,7 @@ class Watch:
         self._unfinished: object | None = None
         self._begun = wheel.now
         self.slot: int | None = None
-        wheel.add(self, self._next(wheel.now))
+        wheel.add(self, self._due(wheel.now) - wheel.now)
 
     def __repr__(self) -> str:
         return f"<Watch over {self._connection!r}>"
@@ -94,59 +95,53 @@ class Watch:
         if not connection.open:
             return None
         now = self._wheel.now
-        self._note(now)
         try:
-            self._keep_alive(now)
-            self._see_through(now)
-            self._find_idle(now)
+            return self._due(now) - now
         except ProtocolError as error:
             connection.fail(error)
             return None
-        return self._next(now)
 
-    def _note(self, now: float) -> None:
-        connection = self._connection
-        # Whoever is held back cannot be heard, and is not to blame.
+    def _due(self, now: float) -> float:
+        """Do what is due; return when something may be due again."""
+        return min(self._keep_alive(now), self._see_through(now), self._find_idle(now))
+
+    # Whoever is held back cannot be heard, and is not to blame: hence `reading` in each of these.
+
+    def _keep_alive(self, now: float) -> float:
+        interval, connection = self._timeouts.ping_interval, self._connection
+        if interval is None:
+            return math.inf
         if connection.heard or not connection.reading:
             connection.heard = False
             self._asked = None
+        elif self._asked is not None and now - self._asked >= self._timeouts.ping:
+            raise ProtocolError(CloseCode.INTERNAL_ERROR, "no answer to a ping")
+        due = self._pinged + interval
+        if now >= due:
+            connection.ping()
+            self._pinged = now
+            due = now + interval
+            if self._asked is None and connection.reading:
+                self._asked = now
+        return due if self._asked is None else min(due, self._asked + self._timeouts.ping)
+
+    def _see_through(self, now: float) -> float:
+        connection = self._connection
         unfinished = connection.unfinished
         if unfinished is not self._unfinished or not connection.reading:
             self._unfinished = unfinished
             self._begun = now
-        if self._guard is not None and (self._guard.heard or not connection.reading):
-            self._guard.heard = False
-            self._said = now
-
-    def _keep_alive(self, now: float) -> None:
-        interval = self._timeouts.ping_interval
-        if interval is None:
-            return
-        if self._asked is not None and now - self._asked >= self._timeouts.ping:
-            raise ProtocolError(CloseCode.INTERNAL_ERROR, "no answer to a ping")
-        if now - self._pinged >= interval:
-            self._pinged = now
-            self._connection.ping()
-            if self._asked is None and self._connection.reading:
-                self._asked = now
-
-    def _see_through(self, now: float) -> None:
-        if self._unfinished is not None and now - self._begun >= self._timeouts.message:
+        elif unfinished is not None and now - self._begun >= self._timeouts.message:
             raise ProtocolError(CloseCode.POLICY_VIOLATION, "a message took too long")
+        return (now if unfinished is None else self._begun) + self._timeouts.message
 
-    def _find_idle(self, now: float) -> None:
-        idle = self._timeouts.idle
-        if idle is not None and now - self._said >= idle:
+    def _find_idle(self, now: float) -> float:
+        idle, guard = self._timeouts.idle, self._guard
+        if idle is None:
+            return math.inf
+        if guard is not None and (guard.heard or not self._connection.reading):
+            guard.heard = False
+            self._said = now
+        elif now - self._said >= idle:
             raise ProtocolError(CloseCode.GOING_AWAY, "no message for too long")
-
-    def _next(self, now: float) -> float:
-        """Seconds until something may be due."""
-        timeouts = self._timeouts
-        due = self._begun + timeouts.message if self._unfinished is not None else now + timeouts.message
-        if timeouts.ping_interval is not None:
-            due = min(due, self._pinged + timeouts.ping_interval)
-            if self._asked is not None:
-                due = min(due, self._asked + timeouts.ping)
-        if timeouts.idle is not None:
-            due = min(due, self._said + timeouts.idle)
-        return due - now
+        return self._said + idle
