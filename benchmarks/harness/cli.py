@@ -173,9 +173,7 @@ def _results(
     )
     earlier = options.out / f"{NAME}.json"
     if options.update and earlier.exists():
-        kept = Results.read(earlier)
-        results.tables = kept.tables
-        results.versions = {**kept.versions, **results.versions}
+        results.keep(Results.read(earlier))
     return results
 
 

@@ -38,7 +38,7 @@ def _facts(results: Results) -> str:
         f"{settings['rounds']} rounds of {settings['seconds']:g} s after {settings['warmup']:g} s of "
         f"warm-up, interleaved; server and load generator {settings['placement']}{smaller}. Figures are "
         "medians, the least and most of the rounds in brackets. Server CPU counts all threads and processes "
-        "of the server. How to read them, and their limits: [README](../README.md).\n\n"
+        "of the server. How to read them, and their limits: `benchmarks/README.md`.\n\n"
         f"Versions: {versions}."
     )
 
@@ -71,8 +71,9 @@ def _table(table: Table) -> str:
     heads = [f"server CPU, µs per {table.unit}", f"{table.unit}s per second"]
     heads += ["KiB per connection", "CPU while idle"] if idle else ["p50, µs", "p99, µs"]
     heads += ["memory, MiB", "load's CPU"]
+    before = f"Measured in an earlier run: {table.measured}."
     lines = [
-        f"{table.note}\n" if table.note else "",
+        *(f"{text}\n" for text in (table.measured and before, table.note) if text),
         f"| server | handler | {' | '.join(heads)} |",
         f"|---|---|{'---:|' * len(heads)}",
     ]

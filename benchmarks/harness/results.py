@@ -91,13 +91,19 @@ class Row:
 
 @dataclass(slots=True)
 class Table:
-    """All servers at one workload; `rate` is what was sent for each second, where that is fixed."""
+    """All servers at one workload.
+
+    Attributes:
+        rate: What was sent for each second, where that is fixed.
+        measured: When, and of which commit, if that was in an earlier run.
+    """
 
     workload: str
     title: str
     unit: str
     note: str = ""
     rate: float | None = None
+    measured: str = ""
     rows: list[Row] = field(default_factory=list)
 
     def row(self, peer: str) -> Row | None:
@@ -123,6 +129,13 @@ class Results:
         """Add a table, in the place of an older one of the same workload."""
         self.tables = [each for each in self.tables if each.workload != table.workload] + [table]
         self.tables.sort(key=lambda each: order.index(each.workload))
+
+    def keep(self, earlier: Results) -> None:
+        """Take over what an earlier run measured."""
+        for table in earlier.tables:
+            table.measured = table.measured or f"{earlier.date}, commit {earlier.machine['commit']}"
+        self.tables = earlier.tables
+        self.versions = {**earlier.versions, **self.versions}
 
     def to_json(self, **more: Any) -> str:
         """As text; ``more`` goes beside it."""

@@ -127,6 +127,21 @@ def test_results_survive_json(tmp_path: Path) -> None:
     assert Results.read(tmp_path / "results.json") == found
 
 
+def test_what_is_kept_of_an_earlier_run_says_so() -> None:
+    """A report that was made in pieces says of each when it was measured, however often it is added to."""
+    whole, second, third = (results(antiphon_event=[5]) for _ in range(3))
+    order = ["echo-1", "idle"]
+    for run, day in ((whole, "Monday"), (second, "Tuesday"), (third, "Friday")):
+        run.date, run.machine["commit"], run.versions = day, "c" + day, {"robyn": day}
+    whole.put(Table("idle", "Idle", "handshake"), order)
+    for run, earlier in ((second, whole), (third, second)):
+        run.keep(earlier)
+        run.put(Table("idle", "Idle", "handshake"), order)
+    assert [table.measured for table in third.tables] == ["Monday, commit cMonday", ""]
+    assert third.versions == {"robyn": "Friday"}
+    assert report.markdown(third, []).count("Measured in an earlier run: Monday, commit cMonday.") == 1
+
+
 def test_every_goal_is_measured_in_a_whole_run() -> None:
     """A run without a choice of servers has whoever a goal compares."""
     workloads = {each.name: each for each in WORKLOADS}
