@@ -74,7 +74,6 @@ class Connection(Life):
         inbox: Messages that arrived and wait.
         messages_received: Who takes the messages from the transport; the inbox, unless an endpoint does.
         end_received: Whether the handler got the event that says so, when it reads raw events.
-        answering: Whether the next message sent is likely the answer to the last one taken.
         ahead: What goes before anything that is sent or closed: publications that wait for the tick's end.
     """
 
@@ -82,7 +81,6 @@ class Connection(Life):
         "_loop",
         "_mailbox",
         "ahead",
-        "answering",
         "end_received",
         "id",
         "inbox",
@@ -95,7 +93,6 @@ class Connection(Life):
         self.inbox = Inbox(transport, limits.inbound_messages, limits.inbound)
         self.messages_received: Callable[[Sequence[str | bytes]], None] = self.inbox.put
         self.ahead: Ahead = NOTHING_AHEAD
-        self.answering = False
         self.end_received = False
         self._loop = asyncio.get_running_loop()
         self._mailbox = mailbox_of(self._loop)
@@ -110,7 +107,6 @@ class Connection(Life):
         while not inbox.waiting:
             self.use()
             await inbox.wait()
-        self.answering = True
         return inbox.pop()
 
     async def write(self, message: str | bytes) -> None:
@@ -140,11 +136,7 @@ class Connection(Life):
             self.ahead.flush()
         if self._phase is not _OPEN:
             self.use()
-        now = self.answering and not self.inbox.waiting
-        if now:
-            # What answers the last message that waits is worth sending at once.
-            self.answering = False
-        return self._transport.write(message, now)
+        return self._transport.write(message)
 
     async def drained(self) -> None:
         """Wait until what waits to be sent is below the high-water mark."""

@@ -71,7 +71,7 @@ class Transport(Protocol):
 
         Args:
             message: Text, bytes, or what was prepared for many.
-            now: Nothing is likely to follow soon; otherwise it may wait for the end of the tick, to
+            now: It goes to many, and nothing follows in this tick: no need to wait for the tick's end, to
                 leave together with what follows.
 
         Raises:

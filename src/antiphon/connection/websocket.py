@@ -181,7 +181,6 @@ class WebSocket(HTTPConnection, Connection):
             if self.catches(gone.code):
                 raise StopAsyncIteration from None
             raise
-        self.answering = True
         # What ``inbox.pop`` does, without a call for each message.
         message = inbox.waiting.pop(0)
         if inbox.paused:

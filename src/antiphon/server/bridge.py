@@ -37,7 +37,6 @@ class AsgiBridge:
         self._inbox: Inbox
         self._connect = True
         self._lost: tuple[int, str] | None = None
-        self._answering = False
         self._denial: tuple[int, list[tuple[bytes, bytes]]] | None = None
         self._body = b""
         self._closed = False
@@ -63,7 +62,6 @@ class AsgiBridge:
                 return {"type": "websocket.disconnect", "code": code, "reason": reason}
             await inbox.wait()
         message = inbox.pop()
-        self._answering = True
         if message.__class__ is str:
             return {"type": "websocket.receive", "text": message}
         return {"type": "websocket.receive", "bytes": message}
@@ -85,10 +83,8 @@ class AsgiBridge:
             raise RuntimeError("websocket.send before websocket.accept, or after websocket.close")
         text = event.get("text")
         message = bytes(event["bytes"]) if text is None else text
-        now = self._answering and not self._inbox.waiting
-        self._answering = self._answering and not now
         try:
-            free = transport.write(message, now)
+            free = transport.write(message)
         except OutboxFull:
             await transport.drain()
             return await self.send(event)

@@ -1,5 +1,6 @@
 """Pongs of either side, over a socket that is made up."""
 
+import asyncio
 from typing import Any, cast
 from unittest.mock import Mock
 
@@ -32,9 +33,23 @@ def written(transport: DirectTransport) -> list[bytes]:
 
 
 async def test_answered_at_once(transport: DirectTransport) -> None:
-    """Who reads gets a pong for each ping."""
+    """Who reads gets a pong for each ping, in one write at the tick's end."""
     transport.data_received(client_frame(9, b"1") + client_frame(9, b"2"))
-    assert b"".join(written(transport)) == PONG_1 + PONG_2
+    assert written(transport) == []
+    await asyncio.sleep(0)
+    assert written(transport) == [PONG_1 + PONG_2]
+
+
+async def test_bounded(transport: DirectTransport) -> None:
+    """However many pings one tick brings, no more pongs wait than the high-water mark allows."""
+    flood = client_frame(9, b"?" * 125) * 400
+    for _ in range(4):
+        transport.data_received(flood)
+    high = Limits().high_water
+    assert 4 * 400 * 127 - high <= sum(map(len, written(transport))) < 4 * 400 * 127
+    transport.pause_writing()
+    await asyncio.sleep(0)
+    assert max(map(len, written(transport))) <= high + 127
 
 
 async def test_answered_when_the_peer_reads_again(transport: DirectTransport) -> None:

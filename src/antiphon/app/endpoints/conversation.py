@@ -234,7 +234,6 @@ class Conversation:
 
     async def _handle_one(self, message: str | bytes) -> None:
         ws = self._ws
-        ws.answering = True
         try:
             value = await self._on_message(ws, self._decode(message))
             if value is not None:
@@ -254,7 +253,6 @@ class Conversation:
         waiting, is_async = inbox.waiting, handler.is_async
         in_thread = not (is_async or handler.is_inline)
         while waiting:
-            ws.answering = True
             if in_thread:
                 await self._hand_over(call, decode)
                 continue

@@ -2,7 +2,7 @@
 
 It is the protocol of an open connection and of nothing else: the server hands the socket over when the
 handshake is accepted, so nothing asks per read in what state the connection is. Messages go up by a
-call, those of one read together; what is sent meanwhile leaves together (see ``writer``).
+call, those of one read together; what is sent leaves together, too (see ``writer``).
 """
 
 from __future__ import annotations
@@ -206,12 +206,11 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
     # --- asyncio's protocol --------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Parse a chunk, hand its messages up, and send together what was written meanwhile."""
+        """Parse a chunk, and hand its messages up."""
         self.heard = True
         parser, receiver = self._parser, self.receiver
         if parser is None or receiver is None:
             return
-        self._corked = True
         try:
             events = parser.feed(data, AT_ONCE)
             while True:
@@ -225,13 +224,6 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
                 events = parser.feed(b"", AT_ONCE)
         except ProtocolError as error:
             self.fail(error)
-        finally:
-            self._corked = False
-        out = self._out
-        if out and self._writable:
-            self._out = []
-            self._size = 0
-            self._write(out[0] if len(out) == 1 else b"".join(out))
 
     def eof_received(self) -> None:
         """The peer sends no more; without a close frame that is an abnormal end (RFC 6455 § 7.1.5)."""

@@ -1,8 +1,9 @@
 """Messages on their way out: framed, kept for a moment, sent together.
 
-Frames written while a read is handled (``_corked``) leave when it has been handled; others at the end of
-the event loop's tick, or at once where the writer knows that nothing will follow (``now``). A peer that
-does not read fills the event loop's buffer up to the high-water mark, then ``_out`` up to the outbox limit.
+Frames leave at the end of the event loop's tick, those of all connections one after the other: a write may
+wake up whoever waits for it, and a row of them wakes up fewer. They leave at once only where the writer has
+such a row of its own (``now``). A peer that does not read fills the event loop's buffer up to the high-water
+mark, then ``_out`` up to the outbox limit.
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ class FrameWriter:
         "_breathing",
         "_burst",
         "_compression",
-        "_corked",
         "_dirty",
         "_drained",
         "_high_water",
@@ -64,7 +64,6 @@ class FrameWriter:
         self._size = 0
         self._high_water = limits.high_water
         self._most = limits.outbox
-        self._corked = False
         self._dirty = False
         self._writable = True
         self._burst = 0
@@ -91,26 +90,28 @@ class FrameWriter:
         size = self._size + len(data)
         if size > self._high_water:
             size = self._make_room(len(data))
-        elif now and self._writable and not self._corked and not self._out:
+        elif now and self._writable and not self._out:
             self._write(data)
             return self._writable
         self._out.append(data)
         self._size = size
-        if self._corked:
-            return self._writable
         if now:
             self.flush()
         elif not self._dirty:
-            self._dirty = True
-            self._tick.flush_at_end(self)
+            self._flush_soon()
         return self._writable
 
     def answer(self, pong: bytes) -> None:
         """Take a pong; for a peer that does not read only the latest is kept (RFC 6455 § 5.5.3)."""
-        if self._writable:
-            self._out.append(pong)
-        else:
+        if not self._writable:
             self._pong = pong
+            return
+        self._out.append(pong)
+        self._size += len(pong)
+        if self._size > self._high_water:
+            self.flush()
+        elif not self._dirty:
+            self._flush_soon()
 
     async def drain(self) -> None:
         """Wait until the peer reads on, or is gone."""
@@ -143,6 +144,10 @@ class FrameWriter:
         self._out = []
         self._size = 0
         self._write(out[0] if len(out) == 1 else b"".join(out))
+
+    def _flush_soon(self) -> None:
+        self._dirty = True
+        self._tick.flush_at_end(self)
 
     def _make_room(self, size: int) -> int:
         """Flush what waits; return the bytes that will wait with so many more."""
