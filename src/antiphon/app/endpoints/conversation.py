@@ -209,7 +209,8 @@ class Conversation:
         for message in rest:
             try:
                 value = call(ws, decode(message))
-                if (value is None or ws.put(encode(value))) and not ws.closed_here:
+                # What could be put was put before any end: nothing more to ask.
+                if not ws.closed_here if value is None else ws.put(encode(value)):
                     continue
                 trouble = None
             except OutboxFull as full:
