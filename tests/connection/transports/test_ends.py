@@ -69,6 +69,15 @@ async def test_half_closed_peer_has_a_deadline() -> None:
     transport.connection_lost(None)
 
 
+async def test_half_closed_peer_gets_its_answers() -> None:
+    """What was answered in the tick in which the peer stops sending leaves before the socket is closed."""
+    transport = opened()
+    transport.write("answer")
+    transport.eof_received()
+    assert written(transport) == b"\x81\x06answer"
+    transport.connection_lost(None)
+
+
 async def test_lost_before_anybody_listened() -> None:
     """Who takes over a connection that is gone already learns it."""
     transport = DirectTransport(Mock(), Mock(), Terms())

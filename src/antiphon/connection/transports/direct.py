@@ -227,6 +227,8 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The peer sends no more; without a close frame that is an abnormal end (RFC 6455 § 7.1.5)."""
+        # The event loop closes the socket now, and takes nothing more.
+        self.flush()
         self._set_deadline()
 
     def connection_lost(self, error: Exception | None) -> None:
