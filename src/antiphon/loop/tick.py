@@ -12,7 +12,7 @@ class Flushing(Protocol):
     """Whatever has something to flush."""
 
     def flush(self) -> None:
-        """Let go of what waits; must not raise."""
+        """Let go of what waits."""
 
 
 class Tick:
@@ -34,7 +34,11 @@ class Tick:
     def _end(self) -> None:
         waiting, self._waiting = self._waiting, []
         for member in waiting:
-            member.flush()
+            try:
+                member.flush()
+            # The others have their turn all the same.
+            except Exception as error:
+                self._loop.call_exception_handler({"message": f"{member!r} failed", "exception": error})
 
 
 #: The current tick of an event loop.
