@@ -22,6 +22,7 @@ def opened(agreement: Any = None, early: bytes = b"", limits: Limits | None = No
     handshake.accept.return_value = (b"", agreement)
     handshake.hand_over.return_value = early
     socket.get_write_buffer_size.return_value = 0
+    socket.is_closing.return_value = False
     made = DirectTransport(socket, handshake, Terms(limits or Limits(), Timeouts(ping_interval=None), None))
     made.attach(Mock())
     made.accept(None, ())

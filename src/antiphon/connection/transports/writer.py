@@ -153,6 +153,11 @@ class FrameWriter:
         """Flush what waits; return the bytes that will wait with so many more."""
         self._burst += self._size + size
         self.flush()
+        if self.socket.is_closing():
+            # The peer is gone, and the event loop about to say so: until then the sender waits.
+            self._forget()
+            self.pause_writing()
+            return size
         if self._writable or self._breathing:
             if self._burst > BURST:
                 self._take_breath()

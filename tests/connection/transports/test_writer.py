@@ -1,0 +1,73 @@
+"""The sending half of a connection, over real sockets."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+import uvloop
+
+from antiphon import Limits
+from antiphon.connection.transport import Receiver
+from antiphon.connection.transports.writer import FrameWriter
+from antiphon.loop import with_fastnet
+
+LOOPS = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+    "fastnet": with_fastnet(uvloop.new_event_loop),
+}
+
+#: Closing a socket with this lets its peer have a reset.
+AT_ONCE = struct.pack("ii", 1, 0)
+
+
+class Sending(asyncio.Protocol):
+    """A server's side that only sends."""
+
+    def __init__(self) -> None:
+        self.made: asyncio.Future[FrameWriter] = asyncio.get_running_loop().create_future()
+        self.writer: FrameWriter
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        limits = Limits()
+        cast(asyncio.Transport, transport).set_write_buffer_limits(high=limits.high_water)
+        self.writer = FrameWriter(cast(asyncio.Transport, transport), limits)
+        self.writer.receiver = cast(Receiver, self)
+        self.made.set_result(self.writer)
+
+    def pause_writing(self) -> None:
+        self.writer.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.writer.resume_writing()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.writer.receiver = None
+        self.writer._wake()
+
+
+@pytest.mark.parametrize("make_loop", LOOPS.values(), ids=LOOPS)
+def test_peer_is_gone(
+    make_loop: Callable[[], asyncio.AbstractEventLoop], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who sends much to a peer that has reset the connection is told to wait, until it hears of that."""
+
+    async def send() -> bool:
+        sending = Sending()
+        server = await asyncio.get_running_loop().create_server(lambda: sending, "127.0.0.1", 0)
+        async with server:
+            peer = socket.create_connection(server.sockets[0].getsockname())
+            writer = await sending.made
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+            peer.close()
+            # All in one tick: the event loop has told nothing yet.
+            free = [writer.write(bytes(50_000)) for _ in range(100)]
+            await writer.drain()
+        return any(free[10:])
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        assert not runner.run(asyncio.wait_for(send(), 5))
+    assert not caplog.records
