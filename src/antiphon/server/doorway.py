@@ -11,10 +11,10 @@ import asyncio
 from typing import Any, cast
 
 from uvicorn.config import Config
-from uvicorn.protocols.utils import get_remote_addr
 from uvicorn.server import ServerState
 
 from antiphon.loop import wheel_of
+from antiphon.server.ends import remote_end
 from antiphon.server.http import HttpProtocol
 from antiphon.server.protocol import WebSocketProtocol
 from antiphon.server.reception import reception_of
@@ -70,7 +70,7 @@ class Doorway(asyncio.Protocol):
         if self._reception.overrun:
             socket.abort()
             return
-        client = self._client = get_remote_addr(socket)
+        client = self._client = remote_end(socket)
         try:
             self._reception.enter(socket, client[0] if client else None)
         except HandshakeError as full:

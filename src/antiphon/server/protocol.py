@@ -14,13 +14,14 @@ from typing import Any, cast
 from urllib.parse import quote, unquote
 
 from uvicorn.config import Config
-from uvicorn.protocols.utils import ClientDisconnected, get_local_addr, get_remote_addr, is_ssl
+from uvicorn.protocols.utils import ClientDisconnected, is_ssl
 from uvicorn.server import ServerState
 
 from antiphon.connection import DENIAL, Headers, Terms
 from antiphon.connection.transports.direct import EXTENSION, DirectTransport
 from antiphon.loop import wheel_of
 from antiphon.server.bridge import AsgiBridge
+from antiphon.server.ends import local_end, remote_end
 from antiphon.server.reception import reception_of
 from antiphon.wire import (
     Agreement,
@@ -78,7 +79,7 @@ class WebSocketProtocol(asyncio.Protocol):
         """Get the socket from the HTTP protocol."""
         # uvloop's transports are no subclasses of asyncio's.
         socket = cast(asyncio.Transport, transport)
-        self.take(socket, get_remote_addr(socket))
+        self.take(socket, remote_end(socket))
 
     def take(self, socket: asyncio.Transport, client: tuple[str, int] | None) -> None:
         """Get the socket from whoever knows already who is at its other end."""
@@ -173,7 +174,7 @@ class WebSocketProtocol(asyncio.Protocol):
             "asgi": _ASGI[self._config.asgi_version],
             "http_version": request.version,
             "scheme": "wss" if is_ssl(self._socket) else "ws",
-            "server": get_local_addr(self._socket),
+            "server": local_end(self._socket),
             "client": self._client,
             "root_path": root,
             "path": self._path,
