@@ -21,26 +21,20 @@ class Prepared:
     Attributes:
         messages: As given, as a tuple.
         size: Their payloads together, in bytes (a character of text counts as one: exact for ASCII).
+        frames: All of them as frames, joined (RFC 6455 § 5.2).
     """
 
-    __slots__ = ("_deflated", "_frames", "messages", "size")
+    __slots__ = ("_deflated", "frames", "messages", "size")
 
     def __init__(self, messages: Iterable[str | bytes]) -> None:
         self.messages = tuple(messages)
         self.size = sum(map(len, self.messages))
-        self._frames: bytes | None = None
+        # Not made when first asked for: each subscriber would pay for the question.
+        self.frames = b"".join(map(_frame, self.messages))
         self._deflated: dict[Deflater, bytes] | None = None
 
     def __repr__(self) -> str:
         return f"<Prepared {len(self.messages)} messages, {self.size} bytes>"
-
-    @property
-    def frames(self) -> bytes:
-        """All messages as frames, joined (RFC 6455 § 5.2); made once."""
-        frames = self._frames
-        if frames is None:
-            frames = self._frames = b"".join(map(_frame, self.messages))
-        return frames
 
     def deflated(self, deflater: Deflater, threshold: int) -> bytes:
         """All messages as frames, those of at least ``threshold`` bytes deflated; made once.
