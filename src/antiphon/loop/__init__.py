@@ -1,6 +1,7 @@
-"""What belongs to an event loop: tick, timers, tasks that begin at once, other threads, transports."""
+"""What belongs to an event loop: tick, timers, eager tasks, other threads, transports, ends of sockets."""
 
 from antiphon.loop.eager import EagerTasks, eager_tasks
+from antiphon.loop.ends import local_end, remote_end
 from antiphon.loop.fastnet import LoopFactory, with_fastnet
 from antiphon.loop.mailbox import Mailbox, mailbox_of
 from antiphon.loop.spread import spread
@@ -18,7 +19,9 @@ __all__ = [
     "WorkerThreads",
     "eager_tasks",
     "harmless",
+    "local_end",
     "mailbox_of",
+    "remote_end",
     "spread",
     "tick_of",
     "wheel_of",

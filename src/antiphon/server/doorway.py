@@ -13,8 +13,7 @@ from typing import Any, cast
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from antiphon.loop import wheel_of
-from antiphon.server.ends import remote_end
+from antiphon.loop import remote_end, wheel_of
 from antiphon.server.http import HttpProtocol
 from antiphon.server.protocol import WebSocketProtocol
 from antiphon.server.reception import reception_of

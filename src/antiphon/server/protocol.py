@@ -19,9 +19,8 @@ from uvicorn.server import ServerState
 
 from antiphon.connection import DENIAL, Headers, Terms
 from antiphon.connection.transports.direct import EXTENSION, DirectTransport
-from antiphon.loop import wheel_of
+from antiphon.loop import local_end, remote_end, wheel_of
 from antiphon.server.bridge import AsgiBridge
-from antiphon.server.ends import local_end, remote_end
 from antiphon.server.reception import reception_of
 from antiphon.wire import (
     Agreement,

@@ -10,8 +10,7 @@ import pytest
 import uvloop
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 
-from antiphon.loop import with_fastnet
-from antiphon.server.ends import local_end, remote_end
+from antiphon.loop import local_end, remote_end, with_fastnet
 
 LOOPS = {
     "asyncio": asyncio.new_event_loop,
