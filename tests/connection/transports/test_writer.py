@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
+from os import urandom
 from typing import cast
 
 import pytest
@@ -13,6 +14,7 @@ from antiphon import Limits
 from antiphon.connection.transport import Receiver
 from antiphon.connection.transports.writer import FrameWriter
 from antiphon.loop import with_fastnet
+from antiphon.wire import binary_frame
 
 LOOPS = {
     "asyncio": asyncio.new_event_loop,
@@ -71,3 +73,42 @@ def test_peer_is_gone(
     with asyncio.Runner(loop_factory=make_loop) as runner:
         assert not runner.run(asyncio.wait_for(send(), 5))
     assert not caplog.records
+
+
+@pytest.mark.parametrize("make_loop", LOOPS.values(), ids=LOOPS)
+def test_peer_has_finished(make_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """A peer that sends no more, and reads on, gets all that waits for it and all that is sent meanwhile."""
+
+    async def send() -> tuple[bytes, bytes]:
+        sending, loop = Sending(), asyncio.get_running_loop()
+        server = await loop.create_server(lambda: sending, "127.0.0.1", 0)
+        async with server:
+            with socket.socket() as peer:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 20_000)
+                peer.connect(server.sockets[0].getsockname())
+                peer.setblocking(False)
+                writer = await sending.made
+                sent = b""
+                while writer.socket.get_write_buffer_size() <= Limits().high_water:
+                    sent += put(writer)
+                    await asyncio.sleep(0)
+                for _ in range(3):
+                    sent += put(writer)
+                peer.shutdown(socket.SHUT_WR)
+                while not writer.socket.is_closing():
+                    await asyncio.sleep(0)
+                for _ in range(3):
+                    sent += put(writer)
+                got = b""
+                while part := await loop.sock_recv(peer, 1_000_000):
+                    got += part
+        return sent, got
+
+    def put(writer: FrameWriter) -> bytes:
+        message = urandom(40_000)
+        writer.write(message)
+        return binary_frame(message)
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        sent, got = runner.run(asyncio.wait_for(send(), 5))
+    assert got == sent

@@ -153,8 +153,9 @@ class FrameWriter:
         """Flush what waits; return the bytes that will wait with so many more."""
         self._burst += self._size + size
         self.flush()
-        if self.socket.is_closing():
-            # The peer is gone, and the event loop about to say so: until then the sender waits.
+        if self.socket.is_closing() and not self.socket.get_write_buffer_size():
+            # The connection is lost, and the event loop about to say so: until then the sender waits. (While
+            # something is left to send the socket is only half-closed, and still takes more.)
             self._forget()
             self.pause_writing()
             return size
