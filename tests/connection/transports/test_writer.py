@@ -31,6 +31,7 @@ class Sending(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.made: asyncio.Future[FrameWriter] = asyncio.get_running_loop().create_future()
+        self.finished = asyncio.Event()
         self.writer: FrameWriter
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -45,6 +46,9 @@ class Sending(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.writer.resume_writing()
+
+    def eof_received(self) -> None:
+        self.finished.set()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.writer.receiver = None
@@ -95,8 +99,8 @@ def test_peer_has_finished(make_loop: Callable[[], asyncio.AbstractEventLoop]) -
                 for _ in range(3):
                     sent += put(writer)
                 peer.shutdown(socket.SHUT_WR)
-                while not writer.socket.is_closing():
-                    await asyncio.sleep(0)
+                await sending.finished.wait()
+                assert writer.socket.is_closing()
                 for _ in range(3):
                     sent += put(writer)
                 got = b""
