@@ -30,7 +30,7 @@ app = Antiphon(
     lifespan=lifespan,
     allowed_origins=["https://good.example"],
     limits=Limits(message=1000, outbox=1_000_000, high_water=10_000),
-    timeouts=Timeouts(accept=0.2, handshake=0.5, close=1.0),
+    timeouts=Timeouts(accept=0.5, handshake=1.5, close=1.0),
 )
 
 

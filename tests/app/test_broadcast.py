@@ -525,9 +525,7 @@ class TestSlowPeers:
         """After an overflow the connection ends within `timeouts.close`, though the peer reads nothing."""
         from antiphon import Timeouts
 
-        app = Antiphon(
-            limits=Limits(outbox=1_000, high_water=100), timeouts=Timeouts(close=0.05, accept=0.05)
-        )
+        app = Antiphon(limits=Limits(outbox=1_000, high_water=100), timeouts=Timeouts(close=0.05, accept=100))
         endpoint = app.events("/")
         ended = asyncio.Event()
 

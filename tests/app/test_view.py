@@ -25,7 +25,7 @@ View = Callable[[WebSocket], Awaitable[Any]]
 
 @pytest.fixture
 def app() -> Antiphon:
-    return Antiphon(timeouts=Timeouts(accept=0.05, handshake=0.05))
+    return Antiphon(timeouts=Timeouts(accept=100, handshake=100))
 
 
 @pytest.fixture

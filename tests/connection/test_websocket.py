@@ -18,10 +18,13 @@ from antiphon.testing import HandshakeRefused, TestClient
 
 View = Callable[[WebSocket], Awaitable[Any]]
 
+#: For tests of deadlines; in all others even a machine that stands still for a moment meets none.
+SHORT = Timeouts(accept=0.05, handshake=0.05)
+
 
 @pytest.fixture
 def app() -> Antiphon:
-    return Antiphon(timeouts=Timeouts(accept=0.05, handshake=0.05))
+    return Antiphon(timeouts=Timeouts(accept=100, handshake=100))
 
 
 @pytest.fixture
@@ -69,7 +72,6 @@ class TestAccepting:
     async def test_first_use(self, app: Antiphon, client: TestClient, use: View) -> None:
         """Each way of using a WebSocket accepts it."""
         used = asyncio.Event()
-        app.timeouts = Timeouts(accept=100)
 
         @app.websocket("/")
         async def view(ws: WebSocket) -> None:
@@ -152,6 +154,7 @@ class TestAccepting:
 
     async def test_forgotten(self, app: Antiphon, client: TestClient) -> None:
         """A view that never uses its WebSocket is accepted after `timeouts.accept`: no client hangs."""
+        app.timeouts = SHORT
         done = asyncio.Event()
 
         @app.websocket("/")
@@ -165,6 +168,7 @@ class TestAccepting:
 
     async def test_slow_decision_keeps_broadcasts_away(self, app: Antiphon, client: TestClient) -> None:
         """While a view still decides, its client may be accepted in time, but gets nothing published."""
+        app.timeouts = SHORT
         allowed = asyncio.Event()
 
         @app.websocket("/")
@@ -184,6 +188,7 @@ class TestAccepting:
 
     async def test_slow_decision_to_accept(self, app: Antiphon, client: TestClient) -> None:
         """A view that accepts explicitly, but late, finds its client accepted; a subprotocol is too late."""
+        app.timeouts = SHORT
         allowed = asyncio.Event()
 
         @app.websocket("/")
@@ -201,6 +206,7 @@ class TestAccepting:
     @pytest.mark.parametrize("how", ["reject", "close", "raise", "return", "error"])
     async def test_slow_decision_to_refuse(self, app: Antiphon, watcher: TestClient, how: str) -> None:
         """A view that refuses late closes the connection it could not refuse any more."""
+        app.timeouts = SHORT
         decided = asyncio.Event()
         codes = {"reject": 1008, "close": 1000, "raise": 4401, "return": 1000, "error": 1011}
 
@@ -244,6 +250,7 @@ class TestAccepting:
 
     async def test_not_automatic_and_never(self, app: Antiphon, client: TestClient) -> None:
         """With `auto_accept=False`, a view that never accepts is refused, whether it ends or not."""
+        app.timeouts = SHORT
         waiting, ended = asyncio.Event(), asyncio.Event()
 
         @app.websocket("/ends", auto_accept=False)

@@ -37,7 +37,7 @@ class Server:
 
 @pytest.fixture
 def app() -> Antiphon:
-    return Antiphon(timeouts=Timeouts(close=0.1, accept=0.1))
+    return Antiphon(timeouts=Timeouts(close=0.1, accept=100))
 
 
 def gone(code: int) -> dict[str, Any]:
