@@ -7,16 +7,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-import uvloop
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 
-from antiphon.loop import local_end, remote_end, with_fastnet
-
-LOOPS = {
-    "asyncio": asyncio.new_event_loop,
-    "uvloop": uvloop.new_event_loop,
-    "fastnet": with_fastnet(uvloop.new_event_loop),
-}
+from antiphon.loop import local_end, remote_end
+from tests.loops import LOOPS
 
 
 @pytest.mark.parametrize(

@@ -8,19 +8,12 @@ from os import urandom
 from typing import cast
 
 import pytest
-import uvloop
 
 from antiphon import Limits
 from antiphon.connection.transport import Receiver
 from antiphon.connection.transports.writer import FrameWriter
-from antiphon.loop import with_fastnet
 from antiphon.wire import binary_frame
-
-LOOPS = {
-    "asyncio": asyncio.new_event_loop,
-    "uvloop": uvloop.new_event_loop,
-    "fastnet": with_fastnet(uvloop.new_event_loop),
-}
+from tests.loops import LOOPS
 
 #: Closing a socket with this lets its peer have a reset.
 AT_ONCE = struct.pack("ii", 1, 0)
