@@ -1,13 +1,15 @@
-"""The rounds: each workload, each round, each server in turn; the order turns round every time.
+"""The rounds: each workload, each round, each server in turn, every time in another order.
 
 A server is started anew for each measurement, so that none profits or suffers from what it did before,
-and those that are compared run within minutes of each other.
+and those that are compared run within minutes of each other. Its neighbours change from round to round, so what
+one leaves behind does not always meet the same one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from random import Random
 
 from benchmarks.harness.environments import Place
 from benchmarks.harness.peers import Peer
@@ -73,14 +75,17 @@ class Measuring:
             table.rate, table.note = self._rate(able)
             self._tell(f"{workload.name}: {table.note}")
             workload = replace(workload, options={**workload.options, "rate": str(table.rate)})
-        rounds = self._settings.rounds
+        rounds = self._settings.rounds * workload.times
+        if workload.times > 1:
+            table.note = ", ".join(filter(None, (table.note, f"{rounds} rounds")))
         failures = dict.fromkeys((peer.name for peer in able), 0)
         pairs = list(zip(able, table.rows, strict=True))
         for peer, row in pairs:
             row.failed = peer.skips.get(workload.name)
         pairs = [(peer, row) for peer, row in pairs if not row.failed]
         for number in range(rounds):
-            for peer, row in pairs if number % 2 == 0 else reversed(pairs):
+            # An order that anybody who measures the same gets as well.
+            for peer, row in Random(number).sample(pairs, len(pairs)):
                 if failures[peer.name] >= PATIENCE:
                     continue
                 head = f"{workload.name}, round {number + 1} of {rounds}: {peer.name}"
