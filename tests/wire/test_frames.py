@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.wire import Opcode, binary_frame, frame, text_frame
+from antiphon.wire import Opcode, binary_frame, frame, header, text_frame
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_frames_are_those_of_the_examples_in_rfc_6455_5_7(built: bytes, expected
 
 
 @pytest.mark.parametrize(
-    ("size", "header"),
+    ("size", "expected"),
     [
         (0, "82 00"),
         (125, "82 7d"),
@@ -32,11 +32,12 @@ def test_frames_are_those_of_the_examples_in_rfc_6455_5_7(built: bytes, expected
         (65536, "82 7f 00 00 00 00 00 01 00 00"),
     ],
 )
-def test_the_length_takes_its_shortest_form(size: int, header: str) -> None:
+def test_the_length_takes_its_shortest_form(size: int, expected: str) -> None:
     """RFC 6455 § 5.2."""
     payload = bytes(size)
-    assert binary_frame(payload) == bytes.fromhex(header) + payload
+    assert binary_frame(payload) == bytes.fromhex(expected) + payload
     assert frame(Opcode.BINARY, payload) == binary_frame(payload)
+    assert header(Opcode.BINARY, size) == bytes.fromhex(expected)
 
 
 @given(st.text())

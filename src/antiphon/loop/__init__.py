@@ -1,9 +1,10 @@
-"""What belongs to an event loop: tick, timers, eager tasks, other threads, transports, ends of sockets."""
+"""What belongs to an event loop: tick, timers, eager tasks, other threads, transports, their sockets."""
 
 from antiphon.loop.eager import EagerTasks, eager_tasks
 from antiphon.loop.ends import local_end, remote_end
 from antiphon.loop.fastnet import LoopFactory, with_fastnet
 from antiphon.loop.mailbox import Mailbox, mailbox_of
+from antiphon.loop.pieces import write_pieces
 from antiphon.loop.spread import spread
 from antiphon.loop.threads import WorkerThreads, harmless
 from antiphon.loop.tick import Tick, tick_of
@@ -26,4 +27,5 @@ __all__ = [
     "tick_of",
     "wheel_of",
     "with_fastnet",
+    "write_pieces",
 ]

@@ -6,7 +6,7 @@ No IO and no clock: ``docs/topics/wire.md`` tells how the parts fit.
 from antiphon.wire.assembly import ParserLimits
 from antiphon.wire.close import Close, CloseCode, close_payload, is_valid_code, parse_close
 from antiphon.wire.deflate import Agreement, Deflate, Deflater, Inflater, negotiate
-from antiphon.wire.frames import Opcode, Ping, Pong, binary_frame, frame, text_frame
+from antiphon.wire.frames import Opcode, Ping, Pong, binary_frame, frame, header, text_frame
 from antiphon.wire.handshake import (
     HandshakeError,
     Opening,
@@ -49,6 +49,7 @@ __all__ = [
     "close_payload",
     "diagram",
     "frame",
+    "header",
     "header_lines",
     "is_valid_code",
     "negotiate",

@@ -80,6 +80,11 @@ def binary_frame(payload: bytes) -> bytes:
     return (_SHORT_BINARY[size] if size <= SHORT else _header(_BINARY, size)) + payload
 
 
+def header(opcode: Opcode, size: int) -> bytes:
+    """Build the header of a whole message's frame, for a payload of ``size`` bytes that follows it."""
+    return _header(FIN | opcode, size)
+
+
 @cache
 def _short_headers(first: int) -> tuple[bytes, ...]:
     """The headers of all short frames that begin with one byte, indexed by length."""

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+import tracemalloc
 from collections.abc import Callable
 from os import urandom
 from typing import cast
@@ -12,7 +13,7 @@ import pytest
 from antiphon import Limits
 from antiphon.connection.transport import Receiver
 from antiphon.connection.transports.writer import FrameWriter
-from antiphon.wire import binary_frame
+from antiphon.wire import binary_frame, text_frame
 from tests.loops import LOOPS
 
 #: Closing a socket with this lets its peer have a reset.
@@ -109,3 +110,94 @@ def test_peer_has_finished(make_loop: Callable[[], asyncio.AbstractEventLoop]) -
     with asyncio.Runner(loop_factory=make_loop) as runner:
         sent, got = runner.run(asyncio.wait_for(send(), 5))
     assert got == sent
+
+
+@pytest.mark.parametrize("make_loop", LOOPS.values(), ids=LOOPS)
+def test_large_messages(make_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """Large and small messages, text and binary, arrive in the order in which they were sent."""
+    messages = [
+        "short",
+        "x" * 100_000,
+        urandom(16_384),
+        urandom(16_385),
+        "\u00e9" * 20_000,
+        bytearray(50_000),
+        "!",
+    ]
+
+    async def send() -> bytes:
+        sending, loop = Sending(), asyncio.get_running_loop()
+        server = await loop.create_server(lambda: sending, "127.0.0.1", 0)
+        async with server:
+            with socket.create_connection(server.sockets[0].getsockname()) as peer:
+                peer.setblocking(False)
+                writer = await sending.made
+                for message in messages:
+                    writer.write(cast(str, message))
+                    if isinstance(message, bytearray):
+                        # What the caller does with it afterwards is no concern of ours.
+                        message[:] = urandom(len(message))
+                writer.flush()
+                writer.socket.close()
+                got = b""
+                while part := await loop.sock_recv(peer, 1_000_000):
+                    got += part
+        return got
+
+    expected = b"".join(
+        text_frame(each) if isinstance(each, str) else binary_frame(bytes(each)) for each in messages
+    )
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        assert runner.run(asyncio.wait_for(send(), 5)) == expected
+
+
+async def test_no_copy() -> None:
+    """A large binary message is not copied to wait."""
+    sending, loop = Sending(), asyncio.get_running_loop()
+    server = await loop.create_server(lambda: sending, "127.0.0.1", 0)
+    async with server:
+        with socket.create_connection(server.sockets[0].getsockname()):
+            writer = await sending.made
+            message = bytes(1_000_000)
+            tracemalloc.start()
+            try:
+                writer.write(message)
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+            writer.socket.abort()
+    assert peak < 100_000
+
+
+@pytest.mark.parametrize("make_loop", LOOPS.values(), ids=LOOPS)
+def test_breath(make_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """Who sends much at a time is told to let the others have their turn; who sends much over time is not."""
+
+    async def send() -> tuple[int, int]:
+        sending, loop = Sending(), asyncio.get_running_loop()
+        server = await loop.create_server(lambda: sending, "127.0.0.1", 0)
+        async with server:
+            with socket.create_connection(server.sockets[0].getsockname()) as peer:
+                peer.setblocking(False)
+                writer = await sending.made
+                message, over_time, at_a_time = bytes(70_000), 0, 0
+                for _ in range(40):
+                    over_time += not writer.write(message)
+                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)
+                    await read(peer, len(binary_frame(message)))
+                for _ in range(40):
+                    if not writer.write(message):
+                        at_a_time += 1
+                        await asyncio.gather(writer.drain(), read(peer, 1))
+                writer.socket.abort()
+        return over_time, at_a_time
+
+    async def read(peer: socket.socket, size: int) -> None:
+        while size > 0:
+            size -= len(await asyncio.get_running_loop().sock_recv(peer, 1_000_000))
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        over_time, at_a_time = runner.run(asyncio.wait_for(send(), 10))
+    assert over_time == 0
+    assert at_a_time > 0

@@ -15,11 +15,17 @@ from antiphon.connection.transport import Receiver
 from antiphon.connection.transports.compression import Compression
 from antiphon.connection.transports.outbox import OutboxFull
 from antiphon.limits import Limits
-from antiphon.loop import tick_of
-from antiphon.wire import binary_frame, text_frame
+from antiphon.loop import tick_of, write_pieces
+from antiphon.wire import Opcode, binary_frame, header, text_frame
 
 #: Bytes after which a sender lets the others have their turn, however fast its peer reads.
 BURST = 1024 * 1024
+
+#: A payload above so many bytes waits beside its header: a copy behind it would cost more.
+LARGE = 16 * 1024
+
+#: Pieces of so many bytes on average are not joined to be sent.
+PIECE = LARGE // 2
 
 
 class FrameWriter:
@@ -80,11 +86,15 @@ class FrameWriter:
         if self._compression is not None:
             data = self._compression.frames(message)
         elif message.__class__ is str:
+            if len(message) > LARGE:
+                return self._write_large(Opcode.TEXT, message.encode())
             data = text_frame(message)
         elif isinstance(message, Prepared):
             data = message.frames
         elif isinstance(message, str):
             data = text_frame(message)
+        elif message.__class__ is bytes and len(message) > LARGE:
+            return self._write_large(Opcode.BINARY, message)
         else:
             data = binary_frame(message)
         size = self._size + len(data)
@@ -135,15 +145,33 @@ class FrameWriter:
             self._wake()
 
     def flush(self) -> None:
-        """Send what was written, in one piece, if the socket takes any."""
+        """Send what was written, together, if the socket takes any."""
         self._dirty = False
         out = self._out
         # When the sender is to take breath, what it has sent need not wait.
         if not out or not (self._writable or self._breathing):
             return
         self._out = []
-        self._size = 0
-        self._write(out[0] if len(out) == 1 else b"".join(out))
+        size, self._size = self._size, 0
+        if len(out) == 1:
+            self._write(out[0])
+        elif size > len(out) * PIECE:
+            write_pieces(self.socket, out)
+        else:
+            self._write(b"".join(out))
+
+    def _write_large(self, opcode: Opcode, payload: bytes) -> bool:
+        """Take a message whose payload is not copied behind its header."""
+        head = header(opcode, len(payload))
+        added = len(head) + len(payload)
+        size = self._size + added
+        if size > self._high_water:
+            size = self._make_room(added)
+        self._out += head, payload
+        self._size = size
+        if not self._dirty:
+            self._flush_soon()
+        return self._writable
 
     def _flush_soon(self) -> None:
         self._dirty = True
@@ -151,6 +179,9 @@ class FrameWriter:
 
     def _make_room(self, size: int) -> int:
         """Flush what waits; return the bytes that will wait with so many more."""
+        if not self._dirty:
+            # The first of this tick: the others have had their turn since the last.
+            self._burst = 0
         self._burst += self._size + size
         self.flush()
         if self.socket.is_closing() and not self.socket.get_write_buffer_size():
