@@ -1,8 +1,8 @@
 """The rounds: each workload, each round, each server in turn, every time in another order.
 
 A server is started anew for each measurement, so that none profits or suffers from what it did before,
-and those that are compared run within minutes of each other. Its neighbours change from round to round, so what
-one leaves behind does not always meet the same one.
+and those that are compared run within minutes of each other. Its neighbours change from round to round, so
+that what one leaves behind does not always meet the same one.
 """
 
 from __future__ import annotations

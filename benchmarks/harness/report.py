@@ -13,6 +13,8 @@ FIGURES = {
     "per_second": "rate",
 }
 
+PLURAL = {"message": "messages", "delivery": "deliveries", "handshake": "handshakes"}
+
 #: What part of a fixed rate a server must answer to be said to keep up.
 KEEPS_UP = 0.97
 
@@ -68,7 +70,7 @@ def _goals(results: Results, verdicts: list[Verdict]) -> str:
 
 def _table(table: Table) -> str:
     idle = table.unit == "handshake"
-    heads = [f"server CPU, µs per {table.unit}", f"{table.unit}s per second"]
+    heads = [f"server CPU, µs per {table.unit}", f"{PLURAL[table.unit]} per second"]
     heads += ["KiB per connection", "CPU while idle"] if idle else ["p50, µs", "p99, µs"]
     heads += ["memory, MiB", "load's CPU"]
     before = f"Measured in an earlier run: {table.measured}."
