@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.wire import Opcode, binary_frame, frame, header, text_frame
+from antiphon.wire import Opcode, binary_frame, binary_header, frame, text_frame, text_header
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,8 @@ def test_the_length_takes_its_shortest_form(size: int, expected: str) -> None:
     payload = bytes(size)
     assert binary_frame(payload) == bytes.fromhex(expected) + payload
     assert frame(Opcode.BINARY, payload) == binary_frame(payload)
-    assert header(Opcode.BINARY, size) == bytes.fromhex(expected)
+    assert binary_header(size) == bytes.fromhex(expected)
+    assert text_header(size) == b"\x81" + bytes.fromhex(expected)[1:]
 
 
 @given(st.text())

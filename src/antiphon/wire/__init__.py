@@ -6,7 +6,18 @@ No IO and no clock: ``docs/topics/wire.md`` tells how the parts fit.
 from antiphon.wire.assembly import ParserLimits
 from antiphon.wire.close import Close, CloseCode, close_payload, is_valid_code, parse_close
 from antiphon.wire.deflate import Agreement, Deflate, Deflater, Inflater, negotiate
-from antiphon.wire.frames import Opcode, Ping, Pong, binary_frame, frame, header, text_frame
+from antiphon.wire.frames import (
+    SHORT,
+    SHORT_TEXT,
+    Opcode,
+    Ping,
+    Pong,
+    binary_frame,
+    binary_header,
+    frame,
+    text_frame,
+    text_header,
+)
 from antiphon.wire.handshake import (
     HandshakeError,
     Opening,
@@ -24,6 +35,8 @@ from antiphon.wire.session import Session
 from antiphon.wire.state import State, Step, advance, diagram
 
 __all__ = [
+    "SHORT",
+    "SHORT_TEXT",
     "Agreement",
     "Close",
     "CloseCode",
@@ -46,10 +59,10 @@ __all__ = [
     "accept_key",
     "advance",
     "binary_frame",
+    "binary_header",
     "close_payload",
     "diagram",
     "frame",
-    "header",
     "header_lines",
     "is_valid_code",
     "negotiate",
@@ -59,4 +72,5 @@ __all__ = [
     "refuse",
     "select_subprotocol",
     "text_frame",
+    "text_header",
 ]

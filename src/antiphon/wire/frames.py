@@ -70,19 +70,22 @@ def frame(opcode: Opcode, payload: bytes, *, fin: bool = True, rsv1: bool = Fals
 def text_frame(text: str) -> bytes:
     """Build the frame of a text message."""
     payload = text.encode()
-    size = len(payload)
-    return (_SHORT_TEXT[size] if size <= SHORT else _header(_TEXT, size)) + payload
+    return text_header(len(payload)) + payload
 
 
 def binary_frame(payload: bytes) -> bytes:
     """Build the frame of a binary message."""
-    size = len(payload)
-    return (_SHORT_BINARY[size] if size <= SHORT else _header(_BINARY, size)) + payload
+    return binary_header(len(payload)) + payload
 
 
-def header(opcode: Opcode, size: int) -> bytes:
-    """Build the header of a whole message's frame, for a payload of ``size`` bytes that follows it."""
-    return _header(FIN | opcode, size)
+def text_header(size: int) -> bytes:
+    """Build what goes before the ``size`` bytes of a text message, to be its frame."""
+    return SHORT_TEXT[size] if size <= SHORT else _header(_TEXT, size)
+
+
+def binary_header(size: int) -> bytes:
+    """Build what goes before the ``size`` bytes of a binary message, to be its frame."""
+    return _SHORT_BINARY[size] if size <= SHORT else _header(_BINARY, size)
 
 
 @cache
@@ -102,5 +105,6 @@ def _header(first: int, size: int) -> bytes:
 
 _TEXT = FIN | Opcode.TEXT
 _BINARY = FIN | Opcode.BINARY
-_SHORT_TEXT = _short_headers(_TEXT)
+#: The headers of text frames of at most ``SHORT`` bytes, indexed by length.
+SHORT_TEXT = _short_headers(_TEXT)
 _SHORT_BINARY = _short_headers(_BINARY)

@@ -16,7 +16,7 @@ from antiphon.connection.transports.compression import Compression
 from antiphon.connection.transports.outbox import OutboxFull
 from antiphon.limits import Limits
 from antiphon.loop import tick_of, write_pieces
-from antiphon.wire import Opcode, binary_frame, header, text_frame
+from antiphon.wire import SHORT, SHORT_TEXT, binary_frame, binary_header, text_frame, text_header
 
 #: Bytes after which a sender lets the others have their turn, however fast its peer reads.
 BURST = 1024 * 1024
@@ -86,15 +86,21 @@ class FrameWriter:
         if self._compression is not None:
             data = self._compression.frames(message)
         elif message.__class__ is str:
-            if len(message) > LARGE:
-                return self._write_large(Opcode.TEXT, message.encode())
-            data = text_frame(message)
+            payload = message.encode()
+            size = len(payload)
+            if size <= SHORT:
+                # What ``text_header`` does, without a call for each message.
+                data = SHORT_TEXT[size] + payload
+            elif size <= LARGE:
+                data = text_header(size) + payload
+            else:
+                return self._write_large(text_header(size), payload)
         elif isinstance(message, Prepared):
             data = message.frames
         elif isinstance(message, str):
             data = text_frame(message)
         elif message.__class__ is bytes and len(message) > LARGE:
-            return self._write_large(Opcode.BINARY, message)
+            return self._write_large(binary_header(len(message)), message)
         else:
             data = binary_frame(message)
         size = self._size + len(data)
@@ -160,14 +166,13 @@ class FrameWriter:
         else:
             self._write(b"".join(out))
 
-    def _write_large(self, opcode: Opcode, payload: bytes) -> bool:
+    def _write_large(self, header: bytes, payload: bytes) -> bool:
         """Take a message whose payload is not copied behind its header."""
-        head = header(opcode, len(payload))
-        added = len(head) + len(payload)
+        added = len(header) + len(payload)
         size = self._size + added
         if size > self._high_water:
             size = self._make_room(added)
-        self._out += head, payload
+        self._out += header, payload
         self._size = size
         if not self._dirty:
             self._flush_soon()
