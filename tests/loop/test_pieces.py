@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import tracemalloc
 from collections.abc import Callable
 from os import urandom
 from typing import cast
@@ -53,3 +54,26 @@ def test_in_order(make_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
         sent, got, paused = runner.run(asyncio.wait_for(write(), 10))
     assert got == sent
     assert paused
+
+
+@pytest.mark.parametrize("name", ["uvloop", "fastnet"])
+def test_no_copy(name: str) -> None:
+    """Event loops that take pieces as they are get them so."""
+
+    async def write() -> int:
+        noting, loop = Noting(), asyncio.get_running_loop()
+        server = await loop.create_server(lambda: noting, "127.0.0.1", 0)
+        async with server:
+            with socket.create_connection(server.sockets[0].getsockname()):
+                transport = await noting.made
+                pieces = [bytes(10), bytes(10_000_000)]
+                tracemalloc.start()
+                try:
+                    write_pieces(transport, pieces)
+                    return tracemalloc.get_traced_memory()[1]
+                finally:
+                    tracemalloc.stop()
+                    transport.abort()
+
+    with asyncio.Runner(loop_factory=LOOPS[name]) as runner:
+        assert runner.run(asyncio.wait_for(write(), 10)) < 1_000_000

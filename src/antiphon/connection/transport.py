@@ -71,8 +71,8 @@ class Transport(Protocol):
 
         Args:
             message: Text, bytes, or what was prepared for many.
-            now: It goes to many, and nothing follows in this tick: no need to wait for the tick's end, to
-                leave together with what follows.
+            now: It was prepared for many, and nothing follows in this tick: no need to wait for the tick's
+                end, to leave together with what follows.
 
         Raises:
             OutboxFull: There is no room for it; nothing of it was taken.

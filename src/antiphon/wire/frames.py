@@ -75,17 +75,18 @@ def text_frame(text: str) -> bytes:
 
 def binary_frame(payload: bytes) -> bytes:
     """Build the frame of a binary message."""
-    return binary_header(len(payload)) + payload
+    size = len(payload)
+    return (_SHORT_BINARY[size] if size <= SHORT else binary_header(size)) + payload
 
 
 def text_header(size: int) -> bytes:
     """Build what goes before the ``size`` bytes of a text message, to be its frame."""
-    return SHORT_TEXT[size] if size <= SHORT else _header(_TEXT, size)
+    return _header(_TEXT, size)
 
 
 def binary_header(size: int) -> bytes:
     """Build what goes before the ``size`` bytes of a binary message, to be its frame."""
-    return _SHORT_BINARY[size] if size <= SHORT else _header(_BINARY, size)
+    return _header(_BINARY, size)
 
 
 @cache

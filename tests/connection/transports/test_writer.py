@@ -170,34 +170,47 @@ async def test_no_copy() -> None:
 
 
 @pytest.mark.parametrize("make_loop", LOOPS.values(), ids=LOOPS)
-def test_breath(make_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
-    """Who sends much at a time is told to let the others have their turn; who sends much over time is not."""
+@pytest.mark.parametrize(("count", "size"), [(1, 1_500_000), (2, 70_000)])
+def test_much_over_time(make_loop: Callable[[], asyncio.AbstractEventLoop], count: int, size: int) -> None:
+    """Who sends much, but little at a time, is not told to let the others have their turn."""
 
-    async def send() -> tuple[int, int]:
+    async def send() -> int:
         sending, loop = Sending(), asyncio.get_running_loop()
         server = await loop.create_server(lambda: sending, "127.0.0.1", 0)
         async with server:
             with socket.create_connection(server.sockets[0].getsockname()) as peer:
                 peer.setblocking(False)
                 writer = await sending.made
-                message, over_time, at_a_time = bytes(70_000), 0, 0
+                message, waits = bytes(size), 0
                 for _ in range(40):
-                    over_time += not writer.write(message)
-                    await asyncio.sleep(0)
-                    await asyncio.sleep(0)
-                    await read(peer, len(binary_frame(message)))
-                for _ in range(40):
-                    if not writer.write(message):
-                        at_a_time += 1
-                        await asyncio.gather(writer.drain(), read(peer, 1))
+                    for _ in range(count):
+                        waits += not writer.write(message)
+                    left = count * len(binary_frame(message))
+                    while left:
+                        left -= len(await loop.sock_recv(peer, left))
+                    await writer.drain()
                 writer.socket.abort()
-        return over_time, at_a_time
-
-    async def read(peer: socket.socket, size: int) -> None:
-        while size > 0:
-            size -= len(await asyncio.get_running_loop().sock_recv(peer, 1_000_000))
+        return waits
 
     with asyncio.Runner(loop_factory=make_loop) as runner:
-        over_time, at_a_time = runner.run(asyncio.wait_for(send(), 10))
-    assert over_time == 0
-    assert at_a_time > 0
+        assert runner.run(asyncio.wait_for(send(), 10)) == 0
+
+
+@pytest.mark.parametrize("make_loop", LOOPS.values(), ids=LOOPS)
+def test_much_at_a_time(make_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """Who sends one message after the other is told to wait after a MiB, however fast the peer reads."""
+
+    async def send() -> int:
+        sending, loop = Sending(), asyncio.get_running_loop()
+        server = await loop.create_server(lambda: sending, "127.0.0.1", 0)
+        async with server:
+            with socket.create_connection(server.sockets[0].getsockname()):
+                writer = await sending.made
+                sent = 70_000
+                while writer.write(bytes(70_000)):
+                    sent += 70_000
+                writer.socket.abort()
+        return sent
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        assert 1_000_000 < runner.run(asyncio.wait_for(send(), 10)) < 1_300_000

@@ -24,7 +24,7 @@ BURST = 1024 * 1024
 #: A payload above so many bytes waits beside its header: a copy behind it would cost more.
 LARGE = 16 * 1024
 
-#: Pieces of so many bytes on average are not joined to be sent.
+#: Pieces that have more bytes on average are not joined to be sent: half, for every other one is a header.
 PIECE = LARGE // 2
 
 
@@ -87,14 +87,14 @@ class FrameWriter:
             data = self._compression.frames(message)
         elif message.__class__ is str:
             payload = message.encode()
-            size = len(payload)
-            if size <= SHORT:
+            length = len(payload)
+            if length <= SHORT:
                 # What ``text_header`` does, without a call for each message.
-                data = SHORT_TEXT[size] + payload
-            elif size <= LARGE:
-                data = text_header(size) + payload
+                data = SHORT_TEXT[length] + payload
+            elif length <= LARGE:
+                data = text_header(length) + payload
             else:
-                return self._write_large(text_header(size), payload)
+                return self._write_large(text_header(length), payload)
         elif isinstance(message, Prepared):
             data = message.frames
         elif isinstance(message, str):
@@ -182,30 +182,33 @@ class FrameWriter:
         self._dirty = True
         self._tick.flush_at_end(self)
 
-    def _make_room(self, size: int) -> int:
+    def _make_room(self, added: int) -> int:
         """Flush what waits; return the bytes that will wait with so many more."""
         if not self._dirty:
             # The first of this tick: the others have had their turn since the last.
             self._burst = 0
-        self._burst += self._size + size
+        self._burst += self._size
         self.flush()
-        if self.socket.is_closing() and not self.socket.get_write_buffer_size():
-            # The connection is lost, and the event loop about to say so: until then the sender waits. (While
-            # something is left to send the socket is only half-closed, and still takes more.)
+        if self._is_lost():
+            # The event loop is about to say so: until then the sender waits.
             self._forget()
             self.pause_writing()
-            return size
+            return added
         if self._writable or self._breathing:
             if self._burst > BURST:
                 self._take_breath()
-            return size
+            return added
         waiting = self._size + self.socket.get_write_buffer_size()
-        if waiting + size > self._most:
+        if waiting + added > self._most:
             if self._compression is not None:
                 # What is not sent is no context for what comes next.
                 self._compression.start_over()
             raise OutboxFull(waiting)
-        return self._size + size
+        return self._size + added
+
+    def _is_lost(self) -> bool:
+        """Whether the socket is closing with nothing left to send; with something left, it is half-closed."""
+        return self.socket.is_closing() and not self.socket.get_write_buffer_size()
 
     def _forget(self) -> None:
         """Send nothing of what waits."""
