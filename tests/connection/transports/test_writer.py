@@ -4,7 +4,8 @@ import asyncio
 import socket
 import struct
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from os import urandom
 from typing import cast
 
@@ -47,6 +48,17 @@ class Sending(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.writer.receiver = None
         self.writer._wake()
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[FrameWriter, socket.socket]]:
+    """A server's side that only sends, and its peer."""
+    sending = Sending()
+    server = await asyncio.get_running_loop().create_server(lambda: sending, "127.0.0.1", 0)
+    async with server:
+        with socket.create_connection(server.sockets[0].getsockname()) as peer:
+            peer.setblocking(False)
+            yield await sending.made, peer
 
 
 @pytest.mark.parametrize("make_loop", LOOPS.values(), ids=LOOPS)
@@ -126,22 +138,18 @@ def test_large_messages(make_loop: Callable[[], asyncio.AbstractEventLoop]) -> N
     ]
 
     async def send() -> bytes:
-        sending, loop = Sending(), asyncio.get_running_loop()
-        server = await loop.create_server(lambda: sending, "127.0.0.1", 0)
-        async with server:
-            with socket.create_connection(server.sockets[0].getsockname()) as peer:
-                peer.setblocking(False)
-                writer = await sending.made
-                for message in messages:
-                    writer.write(cast(str, message))
-                    if isinstance(message, bytearray):
-                        # What the caller does with it afterwards is no concern of ours.
-                        message[:] = urandom(len(message))
-                writer.flush()
-                writer.socket.close()
-                got = b""
-                while part := await loop.sock_recv(peer, 1_000_000):
-                    got += part
+        loop = asyncio.get_running_loop()
+        async with connected() as (writer, peer):
+            for message in messages:
+                writer.write(cast(str, message))
+                if isinstance(message, bytearray):
+                    # What the caller does with it afterwards is no concern of ours.
+                    message[:] = urandom(len(message))
+            writer.flush()
+            writer.socket.close()
+            got = b""
+            while part := await loop.sock_recv(peer, 1_000_000):
+                got += part
         return got
 
     expected = b"".join(
@@ -153,19 +161,15 @@ def test_large_messages(make_loop: Callable[[], asyncio.AbstractEventLoop]) -> N
 
 async def test_no_copy() -> None:
     """A large binary message is not copied to wait."""
-    sending, loop = Sending(), asyncio.get_running_loop()
-    server = await loop.create_server(lambda: sending, "127.0.0.1", 0)
-    async with server:
-        with socket.create_connection(server.sockets[0].getsockname()):
-            writer = await sending.made
-            message = bytes(1_000_000)
-            tracemalloc.start()
-            try:
-                writer.write(message)
-                peak = tracemalloc.get_traced_memory()[1]
-            finally:
-                tracemalloc.stop()
-            writer.socket.abort()
+    async with connected() as (writer, _):
+        message = bytes(1_000_000)
+        tracemalloc.start()
+        try:
+            writer.write(message)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        writer.socket.abort()
     assert peak < 100_000
 
 
@@ -175,21 +179,17 @@ def test_much_over_time(make_loop: Callable[[], asyncio.AbstractEventLoop], coun
     """Who sends much, but little at a time, is not told to let the others have their turn."""
 
     async def send() -> int:
-        sending, loop = Sending(), asyncio.get_running_loop()
-        server = await loop.create_server(lambda: sending, "127.0.0.1", 0)
-        async with server:
-            with socket.create_connection(server.sockets[0].getsockname()) as peer:
-                peer.setblocking(False)
-                writer = await sending.made
-                message, waits = bytes(size), 0
-                for _ in range(40):
-                    for _ in range(count):
-                        waits += not writer.write(message)
-                    left = count * len(binary_frame(message))
-                    while left:
-                        left -= len(await loop.sock_recv(peer, left))
-                    await writer.drain()
-                writer.socket.abort()
+        loop = asyncio.get_running_loop()
+        async with connected() as (writer, peer):
+            message, waits = bytes(size), 0
+            for _ in range(40):
+                for _ in range(count):
+                    waits += not writer.write(message)
+                left = count * len(binary_frame(message))
+                while left:
+                    left -= len(await loop.sock_recv(peer, left))
+                await writer.drain()
+            writer.socket.abort()
         return waits
 
     with asyncio.Runner(loop_factory=make_loop) as runner:
@@ -201,15 +201,11 @@ def test_much_at_a_time(make_loop: Callable[[], asyncio.AbstractEventLoop]) -> N
     """Who sends one message after the other is told to wait after a MiB, however fast the peer reads."""
 
     async def send() -> int:
-        sending, loop = Sending(), asyncio.get_running_loop()
-        server = await loop.create_server(lambda: sending, "127.0.0.1", 0)
-        async with server:
-            with socket.create_connection(server.sockets[0].getsockname()):
-                writer = await sending.made
-                sent = 70_000
-                while writer.write(bytes(70_000)):
-                    sent += 70_000
-                writer.socket.abort()
+        async with connected() as (writer, _):
+            sent = 70_000
+            while writer.write(bytes(70_000)):
+                sent += 70_000
+            writer.socket.abort()
         return sent
 
     with asyncio.Runner(loop_factory=make_loop) as runner:
