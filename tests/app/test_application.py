@@ -61,14 +61,26 @@ class TestRoutes:
                 assert await ws.receive() == "xxx!"
 
     async def test_unknown_path(self) -> None:
-        """A handshake for a path nobody serves is 404, as is one for an HTTP path, and the reverse."""
+        """A handshake for a path nobody serves is 404, as is one for an HTTP path."""
         app = Antiphon()
         app.get("/http")(lambda: "x")
-        app.websocket("/ws")(echo)
         async with TestClient(app) as client:
             assert await refusal(client, "/unknown") == 404
             assert await refusal(client, "/http") == 404
-            assert (await client.get("/ws")).status == 404
+            assert (await client.get("/unknown")).status == 404
+
+    @pytest.mark.parametrize("prefix", ["", "/mounted"])
+    async def test_plain_request(self, prefix: str) -> None:
+        """A plain request for a WebSocket's path is 426, and says what clients and proxies have to do."""
+        app = Antiphon()
+        app.websocket("/rooms/{name}")(echo)
+        outer = Antiphon()
+        outer.mount("/mounted", app)
+        async with TestClient(outer if prefix else app) as client:
+            answer = await client.get(f"{prefix}/rooms/red")
+            assert (answer.status, answer.headers["upgrade"]) == (426, "websocket")
+            assert "a proxy in between has to pass on the headers Upgrade and Connection" in answer.text
+            assert (await client.get(f"{prefix}/rooms")).status == 404
 
     async def test_second_time(self) -> None:
         """The second handshake for a path, which takes a shorter way, finds the same in its scope."""

@@ -92,7 +92,7 @@ class Antiphon(HttpRoutes, Broadcasts):
         self._lifespan = lifespan
         self._deadline: float | None = None
         self._not_started: AntiphonError | None = None
-        self.router.default = not_found
+        self.router.default = partial(not_found, self.router)
         terms = Terms(limits or Limits(), timeouts or Timeouts(), compression)
         self.providers = Providers()
         self.endpoints: dict[str, Endpoint] = {}

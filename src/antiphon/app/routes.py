@@ -6,7 +6,7 @@ import itertools
 
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
-from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
+from starlette.routing import BaseRoute, Match, Mount, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
@@ -79,15 +79,37 @@ class Straight:
             self._known[route.path] = route
 
 
-async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request for a path that nobody serves: 404, or 403 where a server knows no better."""
+_NO_HANDSHAKE = (
+    "This is a WebSocket's path, and the request is no opening handshake: clients connect to it by ws:// or"
+    " wss://, and a proxy in between has to pass on the headers Upgrade and Connection."
+)
+
+
+async def not_found(router: Router, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request for a path that a router does not serve: 404, or 403 where a server knows no better.
+
+    A plain request for the path of a WebSocket is 426 (RFC 9110 § 15.5.22): most often a proxy in between
+    lacks a setting.
+    """
     if scope["type"] == "http":
+        error = HTTPException(404)
+        if _is_websocket(router, scope):
+            error = HTTPException(426, _NO_HANDSHAKE, {"upgrade": "websocket", "connection": "upgrade"})
         if "app" in scope:
             # Starlette's exception handlers may have their own page for it.
-            raise HTTPException(404)
-        await PlainTextResponse("Not Found", 404)(scope, receive, send)
+            raise error
+        await PlainTextResponse(error.detail, error.status_code, error.headers)(scope, receive, send)
     elif DENIAL in (scope.get("extensions") or {}):
         await receive()
         await PlainTextResponse("Not Found", 404)(scope, receive, send)
     else:
         await WebSocketClose()(scope, receive, send)
+
+
+def _is_websocket(router: Router, scope: Scope) -> bool:
+    """Whether an opening handshake would have found what this request did not."""
+    handshake = {**scope, "type": "websocket"}
+    return any(
+        isinstance(route, WebSocketRoute) and route.matches(handshake)[0] is Match.FULL
+        for route in router.routes
+    )

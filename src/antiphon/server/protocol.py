@@ -38,6 +38,9 @@ from antiphon.wire import (
 
 logger = logging.getLogger("uvicorn.error")
 
+#: What logs say of who is at the other end of something other than TCP.
+NOWHERE = ("?", 0)
+
 # Values of every scope that nobody has a reason to change: one for all connections.
 _ASGI = {version: {"version": version, "spec_version": "2.4"} for version in ("2.0", "3.0")}
 _NOTHING: dict[str, Any] = {}
@@ -123,7 +126,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._run(self._scope(request, opening))
 
     def _refuse(self, error: HandshakeError) -> None:
-        logger.info("a handshake was refused: %s", error)
+        logger.info("%s:%d - handshake refused: %s", *(self._client or NOWHERE), error)
         self._connections.discard(self)
         self._socket.write(error.response())
         self._socket.close()
@@ -255,5 +258,4 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _log(self, outcome: str) -> None:
         if logger.isEnabledFor(logging.INFO):
-            client = self._client or ("?", 0)
-            logger.info('%s:%d - "WebSocket %s" %s', *client, quote(self._path), outcome)
+            logger.info('%s:%d - "WebSocket %s" %s', *(self._client or NOWHERE), quote(self._path), outcome)
