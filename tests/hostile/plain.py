@@ -1,4 +1,4 @@
-"""The same for plain ASGI: an echo, late on request, and a handshake that is never answered."""
+"""The same for plain ASGI: an echo, late on request; one that sends only; a handshake without an answer."""
 
 import asyncio
 from typing import Any
@@ -13,5 +13,14 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] == "/never":
         await asyncio.Event().wait()
     await send({"type": "websocket.accept"})
+    if scope["path"] == "/pours":
+        try:
+            while True:
+                await send({"type": "websocket.send", "bytes": bytes(50_000)})
+        except OSError:
+            # What it has to tidy up takes its time.
+            await asyncio.sleep(1)
+            print("tidy", flush=True)
+        return
     while (event := await receive())["type"] == "websocket.receive":
         await send({"type": "websocket.send", "text": event.get("text"), "bytes": event.get("bytes")})

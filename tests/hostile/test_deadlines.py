@@ -181,6 +181,15 @@ def test_idle(outcome: tuple[dict[str, Any], str]) -> None:
     assert code == 1001
 
 
+async def test_slow_reader() -> None:
+    """Who reads on is there, though what waits for it leaves no room for a ping."""
+    with LiveServer.antiphon(APP, "--timeout", "ping_interval=1", "--timeout", "ping=1") as server:
+        async with Peer.open(server, "/pours", window=4096) as peer:
+            for _ in range(50):
+                assert await peer.frame() == (2, bytes(50_000))
+                await asyncio.sleep(0.1)
+
+
 def test_every_attack_is_looked_at(outcome: tuple[dict[str, Any], str]) -> None:
     """One line each at most, no traceback."""
     results, output = outcome

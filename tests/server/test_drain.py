@@ -76,6 +76,17 @@ async def test_peers_that_do_not_read() -> None:
     assert "Traceback" not in server.output()
 
 
+async def test_application_that_waits_to_send() -> None:
+    """An application that waits for a peer that does not read is told at once, and has the time to end."""
+    with LiveServer.antiphon(PLAIN, "--timeout", "drain=3") as server:
+        async with Peer.open(server, "/pours", window=4096) as peer:
+            await peer.frame()
+            server.signal(signal.SIGTERM)
+            await asyncio.to_thread(server.wait, 6)
+    assert "tidy" in server.output()
+    assert "Traceback" not in server.output()
+
+
 async def test_handshakes_under_way() -> None:
     """A handshake that waits for its answer, or is not complete, is refused or dropped."""
     with LiveServer.antiphon(APP, "--timeout", "drain=1") as server:

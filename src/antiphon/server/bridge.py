@@ -76,21 +76,22 @@ class AsgiBridge:
         transport = self._attach()
         if event["type"] != "websocket.send":
             self._handshake_or_close(transport, event)
-            return None
-        if self._lost is not None:
-            raise ClientDisconnected
-        if transport.connecting or self._closed:
-            raise RuntimeError("websocket.send before websocket.accept, or after websocket.close")
+            return
         text = event.get("text")
         message = bytes(event["bytes"]) if text is None else text
-        try:
-            free = transport.write(message)
-        except OutboxFull:
-            await transport.drain()
-            return await self.send(event)
+        while True:
+            if self._lost is not None:
+                raise ClientDisconnected
+            if transport.connecting or self._closed:
+                raise RuntimeError("websocket.send before websocket.accept, or after websocket.close")
+            try:
+                free = transport.write(message)
+            except OutboxFull:
+                await transport.drain()
+            else:
+                break
         if not free:
             await transport.drain()
-        return None
 
     def messages_received(self, messages: Sequence[str | bytes]) -> None:
         """Take messages from the transport."""

@@ -1,5 +1,6 @@
 """How a connection of our own server ends, over a socket that is made up: nothing follows a close frame."""
 
+import asyncio
 import hashlib
 import zlib
 from typing import Any, cast
@@ -45,6 +46,27 @@ async def test_shutdown_is_the_end_for_who_sends() -> None:
     receiver.messages_received.assert_not_called()
     transport.connection_lost(None)
     receiver.connection_lost.assert_called_once()
+
+
+async def test_shutdown_lets_go_who_waits() -> None:
+    """Who waits for a peer that does not read is told that it is over when the server stops."""
+    transport = opened()
+    transport.pause_writing()
+    waiting = asyncio.create_task(transport.drain())
+    await asyncio.sleep(0)
+    transport.shutdown(1012, "")
+    await asyncio.wait_for(waiting, 5)
+    transport.connection_lost(None)
+
+
+async def test_who_reads_is_there() -> None:
+    """A peer that takes what waits for it has given a sign of life."""
+    transport = opened()
+    transport.heard = False
+    transport.pause_writing()
+    transport.resume_writing()
+    assert transport.heard
+    transport.connection_lost(None)
 
 
 @pytest.mark.parametrize("last", [client_frame(8, b"\x03\xe8"), b"\xff\xff"])

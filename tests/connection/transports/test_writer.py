@@ -6,6 +6,7 @@ import struct
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from enum import StrEnum
 from os import urandom
 from typing import cast
 
@@ -13,9 +14,13 @@ import pytest
 
 from antiphon import Limits
 from antiphon.connection.transport import Receiver
+from antiphon.connection.transports.compression import Compression
 from antiphon.connection.transports.writer import FrameWriter
-from antiphon.wire import binary_frame, text_frame
+from antiphon.loop import tick_of
+from antiphon.wire import Deflate, binary_frame, negotiate, text_frame
 from tests.loops import LOOPS
+
+Loop = Callable[[], asyncio.AbstractEventLoop]
 
 #: Closing a socket with this lets its peer have a reset.
 AT_ONCE = struct.pack("ii", 1, 0)
@@ -62,9 +67,7 @@ async def connected() -> AsyncIterator[tuple[FrameWriter, socket.socket]]:
 
 
 @pytest.mark.parametrize("make_loop", LOOPS.values(), ids=LOOPS)
-def test_peer_is_gone(
-    make_loop: Callable[[], asyncio.AbstractEventLoop], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_peer_is_gone(make_loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
     """Who sends much to a peer that has reset the connection is told to wait, until it hears of that."""
 
     async def send() -> bool:
@@ -86,7 +89,7 @@ def test_peer_is_gone(
 
 
 @pytest.mark.parametrize("make_loop", LOOPS.values(), ids=LOOPS)
-def test_peer_has_finished(make_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+def test_peer_has_finished(make_loop: Loop) -> None:
     """A peer that sends no more, and reads on, gets all that waits for it and all that is sent meanwhile."""
 
     async def send() -> tuple[bytes, bytes]:
@@ -124,11 +127,16 @@ def test_peer_has_finished(make_loop: Callable[[], asyncio.AbstractEventLoop]) -
     assert got == sent
 
 
+class Kind(StrEnum):
+    A = "a text as well"
+
+
 @pytest.mark.parametrize("make_loop", LOOPS.values(), ids=LOOPS)
-def test_large_messages(make_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+def test_large_messages(make_loop: Loop) -> None:
     """Large and small messages, text and binary, arrive in the order in which they were sent."""
     messages = [
         "short",
+        Kind.A,
         "x" * 100_000,
         urandom(16_384),
         urandom(16_385),
@@ -175,7 +183,7 @@ async def test_no_copy() -> None:
 
 @pytest.mark.parametrize("make_loop", LOOPS.values(), ids=LOOPS)
 @pytest.mark.parametrize(("count", "size"), [(1, 1_500_000), (2, 70_000)])
-def test_much_over_time(make_loop: Callable[[], asyncio.AbstractEventLoop], count: int, size: int) -> None:
+def test_much_over_time(make_loop: Loop, count: int, size: int) -> None:
     """Who sends much, but little at a time, is not told to let the others have their turn."""
 
     async def send() -> int:
@@ -197,7 +205,7 @@ def test_much_over_time(make_loop: Callable[[], asyncio.AbstractEventLoop], coun
 
 
 @pytest.mark.parametrize("make_loop", LOOPS.values(), ids=LOOPS)
-def test_much_at_a_time(make_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+def test_much_at_a_time(make_loop: Loop) -> None:
     """Who sends one message after the other is told to wait after a MiB, however fast the peer reads."""
 
     async def send() -> int:
@@ -210,3 +218,69 @@ def test_much_at_a_time(make_loop: Callable[[], asyncio.AbstractEventLoop]) -> N
 
     with asyncio.Runner(loop_factory=make_loop) as runner:
         assert 1_000_000 < runner.run(asyncio.wait_for(send(), 10)) < 1_300_000
+
+
+@pytest.mark.parametrize("make_loop", LOOPS.values(), ids=LOOPS)
+@pytest.mark.parametrize(
+    ("message", "deflated", "most"), [("", False, 40_000), ("x", False, 40_000), ("x" * 200_000, True, 10)]
+)
+def test_many_at_a_time(make_loop: Loop, message: str, deflated: bool, most: int) -> None:
+    """Messages that are few bytes when they leave make their sender wait, too: they have taken their time."""
+
+    async def send() -> int:
+        async with connected() as (writer, _):
+            if deflated:
+                deflate(writer)
+            sent = 1
+            while writer.write(message):
+                sent += 1
+            writer.socket.abort()
+        return sent
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        assert runner.run(asyncio.wait_for(send(), 10)) < most
+
+
+async def test_much_deflated_over_time() -> None:
+    """What was deflated in earlier ticks makes no sender wait."""
+    async with connected() as (writer, _):
+        deflate(writer)
+        for _ in range(20):
+            assert writer.write("x" * 200_000)
+            await asyncio.sleep(0)
+        writer.socket.abort()
+
+
+def deflate(writer: FrameWriter) -> None:
+    """Send as to a peer that has agreed on permessage-deflate."""
+    agreement = negotiate([("permessage-deflate", ())], Deflate())
+    assert agreement is not None
+    writer._compression = Compression(agreement)
+
+
+@pytest.mark.parametrize("make_loop", LOOPS.values(), ids=LOOPS)
+def test_who_does_not_wait(make_loop: Loop) -> None:
+    """Who is told to wait and does not sends on while there is room, and no further than the limit."""
+
+    async def send() -> bool:
+        async with connected() as (writer, _):
+            message = bytes(70_000)
+            while writer.write(message):
+                pass
+            for _ in range(3):
+                writer.write(message)
+            # At the socket, but for the last.
+            assert writer._size < 2 * len(message)
+            assert str(tick_of(asyncio.get_running_loop())) == "<Tick with 1 to flush>"
+            # One that is larger than the outbox has its room as ever.
+            writer.write(bytes(Limits().outbox + 1))
+            while writer.socket.get_write_buffer_size() <= Limits().high_water:
+                writer.write(message)
+            for _ in range(3):
+                await asyncio.sleep(0)
+            free = writer.write(b"")
+            writer.socket.abort()
+        return free
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        assert not runner.run(asyncio.wait_for(send(), 10))

@@ -137,6 +137,11 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         """What stands for the message that has begun and is not complete, if there is one."""
         return None if self._parser is None else self._parser.unfinished
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for the peer to take them."""
+        return self.socket.get_write_buffer_size()
+
     def when_gone(self, callback: Callable[[DirectTransport], None]) -> None:
         """Have a function called when the socket is gone."""
         self._gone = callback
@@ -225,6 +230,11 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         except ProtocolError as error:
             self.fail(error)
 
+    def resume_writing(self) -> None:
+        """The peer has read: it is there."""
+        self.heard = True
+        super().resume_writing()
+
     def eof_received(self) -> None:
         """The peer sends no more; without a close frame that is an abnormal end (RFC 6455 § 7.1.5)."""
         # The event loop closes the socket now, and takes nothing more.
@@ -240,7 +250,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
             self._timer = None
         self._handshake = None
         self._session.lost()
-        self._out.clear()
+        self._forget()
         self._lose(self._session.code or 1006, self._session.reason)
         if self._gone is not None:
             self._gone(self)
@@ -317,6 +327,6 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
 
     def _lose(self, code: int, reason: str) -> None:
         receiver, self.receiver = self.receiver, None
-        self._wake()
+        self._wake(over=True)
         if receiver is not None:
             receiver.connection_lost(code, reason)

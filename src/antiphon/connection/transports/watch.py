@@ -20,7 +20,7 @@ class Watched(Protocol):
     """A connection to look after.
 
     Attributes:
-        heard: Whether something came since this was last set to False.
+        heard: Whether the peer gave a sign of life since this was last set to False.
     """
 
     heard: bool
@@ -34,11 +34,15 @@ class Watched(Protocol):
         """Whether what the peer sends is read; otherwise it cannot be heard."""
 
     @property
+    def unsent(self) -> int:
+        """Bytes that wait for the peer to take them."""
+
+    @property
     def unfinished(self) -> object | None:
         """What stands for the message that has begun and is not complete, if there is one."""
 
     def ping(self) -> None:
-        """Ask the peer for a sign of life."""
+        """Ask the peer for a sign of life, unless it has enough to read."""
 
     def fail(self, error: ProtocolError) -> None:
         """End the connection."""
@@ -63,6 +67,7 @@ class Watch:
         "_said",
         "_timeouts",
         "_unfinished",
+        "_unsent",
         "_wheel",
         "slot",
     )
@@ -76,6 +81,8 @@ class Watch:
         self._said = self._pinged = wheel.now
         # The ping since which nothing was heard, of those that could have been answered.
         self._asked: float | None = None
+        # What waited for the peer at the last look.
+        self._unsent = 0
         # The message that was incomplete at the last look, and when it was first seen so.
         self._unfinished: object | None = None
         self._begun = wheel.now
@@ -111,7 +118,10 @@ class Watch:
         interval, connection = self._timeouts.ping_interval, self._connection
         if interval is None:
             return math.inf
-        if connection.heard or not connection.reading:
+        # Who takes a part of what waits is there, though there is no room for a ping yet.
+        unsent, before = connection.unsent, self._unsent
+        self._unsent = unsent
+        if connection.heard or unsent < before or not connection.reading:
             connection.heard = False
             self._asked = None
         elif self._asked is not None and now - self._asked >= self._timeouts.ping:

@@ -21,10 +21,13 @@ from antiphon.wire import SHORT, SHORT_TEXT, binary_frame, binary_header, text_f
 #: Bytes after which a sender lets the others have their turn, however fast its peer reads.
 BURST = 1024 * 1024
 
+#: What a frame counts for in that, beside its bytes: many small messages take long, too.
+PER_FRAME = 128
+
 #: A payload above so many bytes waits beside its header: a copy behind it would cost more.
 LARGE = 16 * 1024
 
-#: Pieces that have more bytes on average are not joined to be sent: half, for every other one is a header.
+#: Pieces of more bytes on average are sent unjoined. Half of the above: beside each payload is a header.
 PIECE = LARGE // 2
 
 
@@ -74,7 +77,7 @@ class FrameWriter:
         self._writable = True
         self._burst = 0
         self._breathing = False
-        self._drained: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[bool] | None = None
 
     def write(self, message: str | bytes | Prepared, now: bool = False) -> bool:
         """Take a message; False asks the caller to ``drain`` before the next.
@@ -84,7 +87,7 @@ class FrameWriter:
         """
         # The most common first; it has to be an exact comparison, which costs half of isinstance.
         if self._compression is not None:
-            data = self._compression.frames(message)
+            data = self._compressed(self._compression, message)
         elif message.__class__ is str:
             payload = message.encode()
             length = len(payload)
@@ -134,7 +137,8 @@ class FrameWriter:
         while not self._writable and self.receiver is not None:
             if self._drained is None:
                 self._drained = self._loop.create_future()
-            await asyncio.shield(self._drained)
+            if await asyncio.shield(self._drained):
+                return
 
     def pause_writing(self) -> None:
         """The event loop's buffer is above the high-water mark."""
@@ -166,8 +170,19 @@ class FrameWriter:
         else:
             self._write(b"".join(out))
 
+    def _compressed(self, compression: Compression, message: str | bytes | Prepared) -> bytes:
+        """A message as frames; what it was before counts for the burst, for that takes the time."""
+        data = compression.frames(message)
+        if not isinstance(message, Prepared):
+            if not self._dirty:
+                self._burst = 0
+            self._burst += len(message)
+            if self._burst > BURST and self._writable:
+                self._take_breath()
+        return data
+
     def _write_large(self, header: bytes, payload: bytes) -> bool:
-        """Take a message whose payload is not copied behind its header."""
+        """Take a message whose payload is not copied behind its header; none of these is to leave ``now``."""
         added = len(header) + len(payload)
         size = self._size + added
         if size > self._high_water:
@@ -184,11 +199,14 @@ class FrameWriter:
 
     def _make_room(self, added: int) -> int:
         """Flush what waits; return the bytes that will wait with so many more."""
-        if not self._dirty:
+        dirty = self._dirty
+        if not dirty:
             # The first of this tick: the others have had their turn since the last.
             self._burst = 0
-        self._burst += self._size
+        self._burst += self._size + PER_FRAME * len(self._out)
         self.flush()
+        # It stands in the tick all the same, and needs to once only.
+        self._dirty = dirty
         if self._is_lost():
             # The event loop is about to say so: until then the sender waits.
             self._forget()
@@ -207,7 +225,7 @@ class FrameWriter:
         return self._size + added
 
     def _is_lost(self) -> bool:
-        """Whether the socket is closing with nothing left to send; with something left, it is half-closed."""
+        """Whether the socket is closing with nothing left to send; with something left, its peer may read on."""
         return self.socket.is_closing() and not self.socket.get_write_buffer_size()
 
     def _forget(self) -> None:
@@ -219,7 +237,6 @@ class FrameWriter:
     def _take_breath(self) -> None:
         """Have the sender wait until the event loop has come round to the others."""
         self._writable = False
-        self._burst = 0
         if not self._breathing:
             self._breathing = True
             self._loop.call_soon(self._breathe)
@@ -229,9 +246,10 @@ class FrameWriter:
             self._breathing = False
             self.resume_writing()
 
-    def _wake(self) -> None:
+    def _wake(self, over: bool = False) -> None:
+        """Have those go on who wait to write; they look first whether they may, unless all is over."""
         if self._drained is not None:
-            self._drained.set_result(None)
+            self._drained.set_result(over)
             self._drained = None
 
 
