@@ -47,6 +47,11 @@ async def bad_code(receive: Any, send: Any) -> None:
     await send({"type": "websocket.close", "code": 1006})
 
 
+async def no_code(receive: Any, send: Any) -> None:
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.close", "code": None, "reason": None})
+
+
 async def wrong_subprotocol(receive: Any, send: Any) -> None:
     """The client has not offered it."""
     await receive()
@@ -96,6 +101,7 @@ PATHS = {
         returns_first,
         returns_after_accept,
         bad_code,
+        no_code,
         wrong_subprotocol,
         listens,
         sends_for_ever,

@@ -141,6 +141,11 @@ async def test_ends_after_accept(server: LiveServer, ours: bool) -> None:
     assert await end(server.ws("/bad_code?c")) == ((1011, "") if ours else broken)
 
 
+async def test_closes_without_a_code(server: LiveServer, ours: bool) -> None:
+    """An event with no code closes normally; uvicorn's own sends a close frame without one."""
+    assert await end(server.ws("/no_code?d")) == (1000 if ours else 1005, "")
+
+
 async def test_wrong_subprotocol(server: LiveServer, ours: bool) -> None:
     """A subprotocol that was not offered is the application's error; uvicorn's own leaves it to clients."""
     with pytest.raises(InvalidStatus if ours else NegotiationError):

@@ -124,7 +124,7 @@ class AsgiBridge:
         if transport.connecting and kind in _HANDSHAKE:
             _HANDSHAKE[kind](self, transport, event)
         elif kind == "websocket.close" and not self._closed:
-            transport.close(event.get("code", 1000), event.get("reason") or "")
+            transport.close(event.get("code") or 1000, event.get("reason") or "")
             self._closed = True
             self._inbox.clear()
         else:

@@ -47,4 +47,4 @@ def _why(error: OSError) -> str:
     if error.reason == "KEY_VALUES_MISMATCH":
         return "the key is that of another certificate"
     # Neither OpenSSL nor Python says which of these it was.
-    return "the password is wrong or missing, or the files are not PEM"
+    return "the files are not PEM, the private key is in neither, or its password is wrong or missing"
