@@ -97,6 +97,20 @@ def test_large_messages_pause_by_their_bytes() -> None:
     assert not peer.paused
 
 
+@pytest.mark.parametrize(
+    "reads",
+    [[["x" * 1_000]] * 100, [["", "x" * 50_000]] * 2, [["x" * 50_000, ""]] * 2, [["x" * 1_000] * 100]],
+)
+def test_any_messages_pause_by_their_bytes(reads: list[list[str]]) -> None:
+    """Many short messages, and large ones beside short ones, count by their bytes, too."""
+    peer = Peer()
+    inbox = Inbox(peer, 1_000, 100_000)
+    for messages in reads:
+        assert not peer.paused
+        inbox.put(messages)
+    assert peer.paused
+
+
 async def test_wakes_its_reader() -> None:
     """A reader that waits is woken by a message, and by the end."""
     inbox = Inbox(Peer(), 4, 1_000_000)

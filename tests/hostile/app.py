@@ -1,6 +1,7 @@
 """What the hostile peers attack: an application like any user's, with small limits."""
 
 import asyncio
+import contextlib
 
 from antiphon import Antiphon, Deflate, Limits, Timeouts, WebSocket
 
@@ -45,6 +46,12 @@ async def echo(ws: WebSocket) -> None:
         await ws.send(message)
 
 
+@app.events("/counts").on("message", inline=True)
+def count(message: str) -> str | None:
+    """Answers the last only."""
+    return message if message == "last" else None
+
+
 @app.websocket("/lags")
 async def lags(ws: WebSocket) -> None:
     """Takes one message, then none until it is let go; answers with how many there were."""
@@ -75,6 +82,26 @@ async def floods(ws: WebSocket) -> None:
         ws.send_nowait(message)
         await asyncio.sleep(0)
     await ws.receive()
+
+
+@app.websocket("/stubborn")
+async def stubborn(ws: WebSocket) -> None:
+    """Ends for nobody."""
+    await ws.send("begun")
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+
+@app.websocket("/tidies")
+async def tidies(ws: WebSocket) -> None:
+    """Ends when it is cancelled, which takes a moment."""
+    await ws.send("begun")
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.sleep(0.2)
+        print("tidy", flush=True)
 
 
 @app.websocket("/subscribes")

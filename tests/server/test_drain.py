@@ -87,6 +87,16 @@ async def test_application_that_waits_to_send() -> None:
     assert "Traceback" not in server.output()
 
 
+async def test_handlers_that_do_not_end() -> None:
+    """A handler that is stopped has a moment to tidy up, whatever others do; who will not end is left."""
+    with LiveServer.antiphon(APP, "--timeout", "drain=1") as server:
+        async with Peer.open(server, "/stubborn") as stubborn, Peer.open(server, "/tidies") as tidies:
+            assert (await stubborn.frame(), await tidies.frame()) == ((1, b"begun"),) * 2
+            server.signal(signal.SIGTERM)
+            await asyncio.to_thread(server.wait, 4)
+    assert "tidy" in server.output()
+
+
 async def test_handshakes_under_way() -> None:
     """A handshake that waits for its answer, or is not complete, is refused or dropped."""
     with LiveServer.antiphon(APP, "--timeout", "drain=1") as server:

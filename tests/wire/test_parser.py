@@ -235,6 +235,27 @@ def test_no_more_events_than_asked_for_are_returned_and_the_rest_waits() -> None
     assert not parser.more
 
 
+def test_a_fragment_is_a_frame_as_well() -> None:
+    """Fragments make no events until the last, and take their time."""
+    parser = Parser()
+    stream = text("a", fin=False) + client_frame(0, b"b", fin=False) * 98 + client_frame(0, b"c") + text("d")
+    turns = [parser.feed(stream, at_most=10)]
+    while parser.more:
+        turns.append(parser.feed(b"", at_most=10))
+    assert turns == [*([[]] * 9), ["a" + "b" * 98 + "c"], ["d"]]
+
+
+def test_what_is_inflated_takes_its_time() -> None:
+    """A few bytes that become many are as many frames as what they become, in one fragment or in two."""
+    parser = Parser(inflater=Inflater())
+    message = deflated(bytes(400_000))
+    halves = client_frame(2, message[:200], fin=False, rsv=4) + client_frame(0, message[200:])
+    turns = [parser.feed(binary(message, rsv=4) * 2 + halves + text("end"), at_most=64)]
+    while parser.more:
+        turns.append(parser.feed(b"", at_most=64))
+    assert [each for each in turns if each] == [[bytes(400_000)]] * 3 + [["end"]]
+
+
 @pytest.mark.parametrize("message", ["short", "x" * 500])
 def test_with_no_room_input_is_kept_unparsed(message: str) -> None:
     parser = Parser()

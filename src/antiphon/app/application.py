@@ -23,7 +23,7 @@ from antiphon.app.binding import Provider, Providers, Session
 from antiphon.app.binding import Scope as Lifetime
 from antiphon.app.broadcasting import Broadcasting, Broadcasts
 from antiphon.app.channels import Channels
-from antiphon.app.endpoints.endpoint import Endpoint, leave
+from antiphon.app.endpoints.endpoint import Endpoint, leave, left_until
 from antiphon.app.endpoints.events import EventEndpoint
 from antiphon.app.endpoints.view import EndpointOptions, options_of, websocket
 from antiphon.app.health import health_of, health_route
@@ -271,15 +271,14 @@ class Antiphon(HttpRoutes, Broadcasts):
         deadline = self._deadline
         gone = []
         connections = [ws for endpoint in self.endpoints.values() for ws in endpoint.connections.values()]
-        async for ws in spread(connections, min(self.timeouts.spread, max(0.0, deadline - loop.time()))):
+        async for ws in spread(connections, min(self.timeouts.spread, left_until(deadline))):
             left = loop.create_future()
             gone.append(left)
             ws.when_lost(partial(left.set_result, None))
             leave(ws, code, reason)
         if gone:
-            await asyncio.wait(gone, timeout=max(0.0, deadline - loop.time()))
-        for endpoint in self.endpoints.values():
-            await endpoint.settle(max(0.0, deadline - loop.time()))
+            await asyncio.wait(gone, timeout=left_until(deadline))
+        await asyncio.gather(*(endpoint.settle(deadline) for endpoint in self.endpoints.values()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -296,9 +295,7 @@ class Antiphon(HttpRoutes, Broadcasts):
 
     def _time_left(self) -> float:
         """Seconds that are left for stopping; all of them before it has begun."""
-        deadline = self._deadline
-        left = None if deadline is None else deadline - asyncio.get_running_loop().time()
-        return self.timeouts.drain if left is None else max(0.0, left)
+        return self.timeouts.drain if self._deadline is None else left_until(self._deadline)
 
     @asynccontextmanager
     async def _run_lifespan(self, app: Any) -> AsyncIterator[Mapping[str, Any]]:

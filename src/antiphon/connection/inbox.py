@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-#: Only messages above so many bytes are worth counting by their bytes: the others are few enough.
+#: Bytes are counted when more messages wait than this, or one is large: what is left comes to little.
+FEW = 8
 LARGE = 16 * 1024
 
 
@@ -55,13 +56,17 @@ class Inbox:
 
     def put(self, messages: Sequence[str | bytes]) -> None:
         """Add messages, wake the reader, and hold the peer back when the limit is reached."""
-        self.waiting.extend(messages)
+        waiting = self.waiting
+        waiting.extend(messages)
         if self._waiter is not None:
             self.wake()
         if not self.paused and (
-            len(self.waiting) >= self._limit
-            # Of what one read brings only the first message can be larger than the read.
-            or (len(messages[0]) > LARGE and sum(map(len, self.waiting)) >= self._bytes_limit)
+            len(waiting) >= self._limit
+            # Those in the middle came with one read: the first may have begun earlier, the last be inflated.
+            or (
+                (len(waiting) > FEW or len(messages[0]) > LARGE or len(messages[-1]) > LARGE)
+                and sum(map(len, waiting)) >= self._bytes_limit
+            )
         ):
             self.paused = True
             self._source.pause_reading()

@@ -183,6 +183,7 @@ class Inflater:
         "_streams",
         "_takeover",
         "_window_bits",
+        "inflated",
     )
 
     def __init__(self, window_bits: int = 15, *, takeover: bool = True, ratio: int | None = None) -> None:
@@ -191,6 +192,7 @@ class Inflater:
         self._ratio = ratio
         self._decoder: zlib._Decompress | None = None
         self._received = self._produced = self._streams = 0
+        self.inflated = 0
 
     def inflate(self, payload: bytes, fin: bool, room: int) -> bytes:
         """Inflate the payload of one frame of a message.
@@ -216,6 +218,7 @@ class Inflater:
         except zlib.error as error:
             raise _broken("not DEFLATE data") from error
         self._produced += len(inflated)
+        self.inflated += len(inflated)
         if fin:
             self._received = self._produced = self._streams = 0
             if not self._takeover:

@@ -49,6 +49,9 @@ _LENGTH_64 = 127
 #: A view costs more than a copy below about this many bytes.
 _VIEW_PAYS = 16 * 1024
 
+#: Bytes that inflating may make in the time of a short frame.
+_INFLATED = 4 * 1024
+
 #: So many small chunks of a payload are joined into one, or two-byte reads would cost twenty times
 #: their size.
 _CHUNKS = 256
@@ -123,8 +126,9 @@ class Parser:
 
         Args:
             data: What was read; empty to go on with what an earlier call left.
-            at_most: Return no more events than that, and leave the rest of the input for later. It
-                is kept whole: whoever sets it should read no more while ``more`` is true.
+            at_most: Take no more frames than that, or what takes as long, and leave the rest of the input
+                for later: it returns no more events. The rest is kept whole: whoever sets it should
+                read no more while ``more`` is true.
 
         Raises:
             ProtocolError: The client broke a rule, and every event before that has been returned.
@@ -191,7 +195,7 @@ class Parser:
     def _go_on(self, data: bytes, at: int, room: int, events: list[Event]) -> list[Event]:
         """Parse from ``at`` on, and keep what is not complete."""
         try:
-            at = self._parse(data, at, room, events)
+            at, full = self._parse(data, at, room, events)
         except ProtocolError as error:
             return self._fail(error, events)
         except UnicodeDecodeError:
@@ -201,25 +205,35 @@ class Parser:
             self.more = False
         else:
             self._rest, self._at = data, at
-            self.more = len(events) >= room
+            self.more = full
         self._settle()
         return events
 
-    def _parse(self, data: bytes, at: int, room: int, events: list[Event]) -> int:
-        """Parse from ``at`` on, into ``events``; return where the input not parsed begins."""
+    def _parse(self, data: bytes, at: int, room: int, events: list[Event]) -> tuple[int, bool]:
+        """Parse from ``at`` on, into ``events``; return where it stops, and whether there is no room left."""
         end = len(data)
-        while at < end and len(events) < room and not self._closed:
+        inflater = self._inflater
+        inflated = 0 if inflater is None else inflater.inflated
+        # Not the events alone: fragments take their time, and make none.
+        room -= len(events)
+        while at < end and room > 0 and not self._closed:
             if not self._missing:
                 if self._assembly is None:
+                    before = len(events)
                     at = _burst(data, at, min(self._limit, SHORT), room, events)
-                    if at == end or len(events) == room:
+                    room -= len(events) - before
+                    if at == end or not room:
                         break
                 start = self._header(data, at)
                 if start < 0:
                     break
                 at = start
             at = self._payload(data, at, events)
-        return end if self._closed else at
+            room -= 1
+            if inflater is not None:
+                room -= (inflater.inflated - inflated) // _INFLATED
+                inflated = inflater.inflated
+        return end if self._closed else at, room <= 0
 
     def _header(self, data: bytes, at: int) -> int:
         """Begin the frame at ``at``; return where its payload starts, -1 if that is not known."""
@@ -352,11 +366,11 @@ class Parser:
 
 
 def _burst(data: bytes, at: int, longest: int, room: int, events: list[Event]) -> int:
-    """Parse messages of at most ``longest`` bytes, as many as follow one another; return where they stop."""
+    """Parse up to ``room`` messages of at most ``longest`` bytes that follow one another; return where."""
     end = len(data)
     last = end - 6
     longest += _MASKED
-    for _ in range(room - len(events)):
+    for _ in range(room):
         if at > last:
             break
         length = data[at + 1]

@@ -1,7 +1,9 @@
 """How a connection of our own server ends, over a socket that is made up: nothing follows a close frame."""
 
 import asyncio
+import gc
 import hashlib
+import tracemalloc
 import zlib
 from typing import Any, cast
 from unittest.mock import Mock
@@ -98,6 +100,32 @@ async def test_half_closed_peer_gets_its_answers() -> None:
     transport.write("answer")
     transport.eof_received()
     assert written(transport) == b"\x81\x06answer"
+    transport.connection_lost(None)
+
+
+async def test_failure_keeps_nothing() -> None:
+    """What was received of a message goes with its connection's failure, without the collector."""
+    transport = opened()
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        transport.data_received(client_frame(2, bytes(900_000), fin=False))
+        transport.data_received(client_frame(0, bytes(900_000), fin=False))
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert held < 100_000
+    transport.connection_lost(None)
+
+
+async def test_gone_before_the_last_word() -> None:
+    """A peer that has reset the connection, which is not told yet, is no error to who says why it ends."""
+    transport = opened()
+    cast(Any, transport.socket).write_eof.side_effect = OSError(107, "not connected")
+    transport.data_received(b"\xff\xff")
+    assert written(transport)[0] == 0x80 | Opcode.CLOSE
     transport.connection_lost(None)
 
 

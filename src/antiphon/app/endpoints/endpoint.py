@@ -41,6 +41,11 @@ logger = logging.getLogger("antiphon")
 GIVE_UP = 0.5
 
 
+def left_until(when: float) -> float:
+    """Seconds until a time of the event loop; 0 when it has passed."""
+    return max(0.0, when - asyncio.get_running_loop().time())
+
+
 class Endpoint(ABC):
     """A path that accepts WebSockets.
 
@@ -190,8 +195,12 @@ class Endpoint(ABC):
         self.services.observer(HandlerFailed(self.path, ws.id, error))
 
     @abstractmethod
-    async def settle(self, timeout: float) -> None:
-        """See what still runs for connections that are over to its end, within a time in seconds."""
+    async def settle(self, deadline: float) -> None:
+        """See what still runs for connections that are over to its end.
+
+        Args:
+            deadline: When it is stopped, in the event loop's time; ``GIVE_UP`` later it is left alone.
+        """
 
     @property
     def services(self) -> Services:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_args
 
 from antiphon.app.binding import Handler, Session, describe, is_async, plan
 from antiphon.app.endpoints.conversation import Call, Conversation, Event
-from antiphon.app.endpoints.endpoint import GIVE_UP, Endpoint, leave
+from antiphon.app.endpoints.endpoint import GIVE_UP, Endpoint, leave, left_until
 from antiphon.codec import Decoder, decoder
 from antiphon.connection import Options, WebSocket
 from antiphon.errors import BindingError, ConfigurationError
@@ -116,14 +116,14 @@ class EventEndpoint(Endpoint):
         """Learn that a conversation's last handler has run."""
         self._conversations.discard(conversation)
 
-    async def settle(self, timeout: float) -> None:
+    async def settle(self, deadline: float) -> None:
         """Wait for the last handlers of connections that are over, then stop them."""
         talking = [asyncio.ensure_future(each.over()) for each in self._conversations]
         if talking:
-            await asyncio.wait(talking, timeout=timeout)
+            await asyncio.wait(talking, timeout=left_until(deadline))
         stopping = [asyncio.ensure_future(each.abandon()) for each in self._conversations]
         if stopping:
-            await asyncio.wait(stopping, timeout=GIVE_UP)
+            await asyncio.wait(stopping, timeout=left_until(deadline + GIVE_UP))
 
     @property
     def accepts_in_time(self) -> bool:

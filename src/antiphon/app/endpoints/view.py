@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypedDict, Unpack
 
 from antiphon.app.binding import Plan, Session, describe, is_async, plan
-from antiphon.app.endpoints.endpoint import GIVE_UP, Endpoint
+from antiphon.app.endpoints.endpoint import GIVE_UP, Endpoint, left_until
 from antiphon.app.endpoints.outcome import stray
 from antiphon.app.services import Services
 from antiphon.codec import MessageType
@@ -89,11 +89,11 @@ class ViewEndpoint(Endpoint):
         super().ended(ws)
         self._answered(ws)
 
-    async def settle(self, timeout: float) -> None:
+    async def settle(self, deadline: float) -> None:
         """Wait for the views of connections that are over, then stop them."""
-        for patience in (timeout, GIVE_UP):
+        for until in (deadline, deadline + GIVE_UP):
             if self._views:
-                await asyncio.wait(self._views, timeout=patience)
+                await asyncio.wait(self._views, timeout=left_until(until))
             for task in self._views:
                 task.cancel()
 

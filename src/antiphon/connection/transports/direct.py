@@ -40,7 +40,7 @@ EXTENSION = "antiphon"
 
 PING = frame(Opcode.PING, b"")
 
-#: Messages that are handed up before looking whether the receiver wants more.
+#: Frames that are taken before the others have their turn, however many one read brings.
 AT_ONCE = 64
 
 
@@ -96,6 +96,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
     detached = True
 
     __slots__ = (
+        "_going_on",
         "_gone",
         "_handshake",
         "_parser",
@@ -114,6 +115,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         self._session = Session()
         self._parser: Parser | None = None
         self.reading = True
+        self._going_on = False
         self.heard = False
         self._watch: Watch | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -175,7 +177,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         if early:
             # The parser keeps it until then, so that what is read meanwhile comes after it.
             self._parser.feed(early, 0)
-            self._loop.call_soon(self.data_received, b"")
+            self._read_on()
 
     def reject(self, status: int, headers: Headers, body: bytes) -> None:
         handshake = self._handshake
@@ -204,31 +206,29 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
     def resume_reading(self) -> None:
         if not self.reading and not self.socket.is_closing():
             self.reading = True
-            self.socket.resume_reading()
-            if self._parser is not None and self._parser.more:
-                self._loop.call_soon(self.data_received, b"")
+            self._read_on()
 
     # --- asyncio's protocol --------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Parse a chunk, and hand its messages up."""
+        """Parse a chunk, and hand its messages up; of many, the rest when the others have had their turn."""
         self.heard = True
         parser, receiver = self._parser, self.receiver
         if parser is None or receiver is None:
             return
         try:
             events = parser.feed(data, AT_ONCE)
-            while True:
-                if parser.control:
-                    self._deliver(events, receiver)
-                elif events:
-                    # Without control frames all are messages; a cast would be paid for with each read.
-                    receiver.messages_received(events)  # type: ignore[arg-type]
-                if not parser.more or not self.reading:
-                    break
-                events = parser.feed(b"", AT_ONCE)
+            if parser.control:
+                self._deliver(events, receiver)
+            elif events:
+                # Without control frames all are messages; a cast would be paid for with each read.
+                receiver.messages_received(events)  # type: ignore[arg-type]
         except ProtocolError as error:
             self.fail(error)
+            return
+        if parser.more and self.reading and not self.socket.is_closing():
+            self.socket.pause_reading()
+            self._read_on()
 
     def resume_writing(self) -> None:
         """The peer has read: it is there."""
@@ -248,12 +248,27 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._handshake = None
+        self._handshake = self._parser = None
         self._session.lost()
         self._forget()
         self._lose(self._session.code or 1006, self._session.reason)
         if self._gone is not None:
             self._gone(self)
+
+    def _read_on(self) -> None:
+        """Take the rest of what was read, and only then what comes, or more and more would wait."""
+        if self._parser is not None and self._parser.more:
+            if not self._going_on:
+                self._going_on = True
+                self._loop.call_soon(self._go_on)
+        elif self.reading and not self.socket.is_closing():
+            self.socket.resume_reading()
+
+    def _go_on(self) -> None:
+        self._going_on = False
+        if self.reading:
+            self.data_received(b"")
+            self._read_on()
 
     # --- Control frames, keepalive and the end -------------------------------------------------------
 
@@ -302,6 +317,8 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         self._forget()
         self._write(self._session.fail(error))
         self._parser = None
+        # Its frames hold what was received, and some of them hold the error.
+        error.__traceback__ = None
         end_writing(self.socket)
         self.resume_reading()
         self._set_deadline()

@@ -9,6 +9,7 @@ mark, then ``_out`` up to the outbox limit.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from antiphon.connection.prepared import Prepared
 from antiphon.connection.transport import Receiver
@@ -225,7 +226,7 @@ class FrameWriter:
         return self._size + added
 
     def _is_lost(self) -> bool:
-        """Whether the socket is closing with nothing left to send; with something left, its peer may read on."""
+        """Whether the socket is closing with nothing left to send; with something left, it is half-closed."""
         return self.socket.is_closing() and not self.socket.get_write_buffer_size()
 
     def _forget(self) -> None:
@@ -260,6 +261,8 @@ def end_writing(socket: asyncio.Transport) -> None:
     the peer would never learn why (RFC 6455 § 7.1.1).
     """
     if socket.can_write_eof():
-        socket.write_eof()
+        # Who has reset the connection is gone, which the event loop is about to say.
+        with contextlib.suppress(OSError):
+            socket.write_eof()
     else:
         socket.close()

@@ -1,0 +1,206 @@
+"""Much that one read brings is taken in turns, and nothing more is read meanwhile."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+from unittest.mock import Mock
+
+import pytest
+
+from antiphon import Limits, Timeouts
+from antiphon.connection import Terms
+from antiphon.connection.transports.direct import AT_ONCE, DirectTransport
+from antiphon.errors import ProtocolError
+from tests.wire.helpers import client_frame, text
+
+
+class Socket(Mock):
+    """A socket that is made up; it is read from at first."""
+
+    reads = True
+    closing = False
+
+    def pause_reading(self) -> None:
+        assert not self.closing
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        assert not self.closing
+        self.reads = True
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+class Receiver:
+    """Keeps what it gets; holds the peer back, or finds fault, once it has got so much."""
+
+    def __init__(self, transport: DirectTransport) -> None:
+        self.transport = transport
+        self.got: list[str | bytes] = []
+        self.turns: list[int] = []
+        self.then: Callable[[], None] = lambda: None
+        self.lost: int | None = None
+
+    def messages_received(self, messages: Sequence[str | bytes]) -> None:
+        self.got += messages
+        self.turns.append(len(messages))
+        self.then()
+
+    def connection_lost(self, code: int, reason: str) -> None:
+        self.lost = code
+
+
+def opened(early: bytes = b"") -> tuple[DirectTransport, Socket, Receiver]:
+    handshake, socket = Mock(), Socket()
+    handshake.accept.return_value = (b"", None)
+    handshake.hand_over.return_value = early
+    transport = DirectTransport(
+        cast(Any, socket), handshake, Terms(Limits(), Timeouts(ping_interval=None), None)
+    )
+    receiver = Receiver(transport)
+    transport.attach(receiver)
+    transport.accept(None, ())
+    return transport, socket, receiver
+
+
+MANY = [str(number) for number in range(3 * AT_ONCE + 10)]
+READ = b"".join(map(text, MANY))
+
+
+async def ticks(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_in_turns() -> None:
+    """Others have their turns between; the socket is read from again when all is taken."""
+    transport, socket, receiver = opened()
+    transport.data_received(READ)
+    for turn in (1, 2, 3):
+        assert receiver.got == MANY[: turn * AT_ONCE]
+        assert not socket.reads
+        await ticks(1)
+    assert receiver.got == MANY
+    assert receiver.turns == [AT_ONCE] * 3 + [10]
+    assert socket.reads
+    transport.connection_lost(None)
+
+
+async def test_few_at_once() -> None:
+    """What fits in one turn is taken in one, and the socket read on."""
+    transport, socket, receiver = opened()
+    transport.data_received(READ[: len(text("0")) * 10])
+    assert receiver.turns == [10]
+    assert socket.reads
+    transport.connection_lost(None)
+
+
+async def test_control_frames_and_fragments() -> None:
+    """Frames that are no messages are taken in turns, too."""
+    transport, socket, receiver = opened()
+    transport.data_received(client_frame(10) * AT_ONCE * 2 + text("a", fin=False) + client_frame(0, b"b"))
+    assert not socket.reads
+    assert receiver.got == []
+    await ticks(2)
+    assert receiver.got == ["ab"]
+    assert socket.reads
+    transport.connection_lost(None)
+
+
+async def test_receiver_lags() -> None:
+    """Who is let go on first gets what was read before; only when that is taken more is read."""
+    transport, socket, receiver = opened()
+    receiver.then = transport.pause_reading
+    transport.data_received(READ)
+    for turn in (1, 2, 3):
+        await ticks(3)
+        assert receiver.got == MANY[: turn * AT_ONCE]
+        assert not socket.reads
+        transport.resume_reading()
+        assert not socket.reads
+    await ticks(3)
+    assert receiver.got == MANY
+    assert not socket.reads
+    transport.resume_reading()
+    assert socket.reads
+    transport.connection_lost(None)
+
+
+async def test_lags_and_goes_on_at_once() -> None:
+    """Who is held back and let go within a turn gets each message once, in turns as well."""
+    transport, socket, receiver = opened()
+
+    def back_and_on() -> None:
+        transport.pause_reading()
+        transport.resume_reading()
+
+    receiver.then = back_and_on
+    transport.data_received(READ)
+    await ticks(1)
+    assert len(receiver.got) == 2 * AT_ONCE
+    await ticks(2)
+    assert receiver.got == MANY
+    assert socket.reads
+    transport.connection_lost(None)
+
+
+@pytest.mark.parametrize("fault", ["the parser's", "the receiver's"])
+async def test_fault_in_a_later_turn(fault: str) -> None:
+    """Who breaks a rule is read from, for it to see why, whatever waits."""
+    transport, socket, receiver = opened()
+
+    def complain() -> None:
+        if len(receiver.got) > AT_ONCE:
+            raise ProtocolError(1008, "too many")
+
+    if fault == "the receiver's":
+        receiver.then = complain
+        transport.data_received(READ)
+    else:
+        transport.data_received(READ[: len(b"".join(map(text, MANY[: AT_ONCE + 1])))] + b"\xff\xff")
+    assert not socket.reads
+    await ticks(3)
+    assert receiver.lost == (1008 if fault == "the receiver's" else 1002)
+    assert len(receiver.got) <= 2 * AT_ONCE
+    assert socket.reads
+    transport.connection_lost(None)
+
+
+async def test_gone_meanwhile() -> None:
+    """When the connection is lost nothing is handed up, nothing done to the socket, and no turn left."""
+    transport, socket, receiver = opened()
+    transport.data_received(READ)
+    socket.closing = True
+    transport.connection_lost(None)
+    await ticks(2)
+    assert receiver.got == MANY[:AT_ONCE]
+    assert not transport._going_on
+
+
+async def test_aborted_by_its_receiver() -> None:
+    """A receiver that lets the socket go gets no other turn of it."""
+    transport, socket, receiver = opened()
+    receiver.then = lambda: setattr(socket, "closing", True)
+    transport.data_received(READ)
+    await ticks(2)
+    assert receiver.got == MANY[:AT_ONCE]
+    transport.connection_lost(None)
+
+
+async def test_early() -> None:
+    """What came before the handshake was answered is taken in turns as well."""
+    transport, socket, receiver = opened(early=READ)
+    await ticks(1)
+    assert receiver.got == MANY[:AT_ONCE]
+    assert not socket.reads
+    await ticks(3)
+    assert receiver.got == MANY
+    assert socket.reads
+    transport.connection_lost(None)
