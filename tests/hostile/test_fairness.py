@@ -35,7 +35,7 @@ async def test_flood(server: LiveServer, flood: bytes) -> None:
         before = honest.answers
         while not (await peer.reader.read(1 << 16)).endswith(b"\x81\x04last"):
             pass
-        assert honest.answers - before > 50
+        assert honest.answers - before > 10
         await pouring
 
 

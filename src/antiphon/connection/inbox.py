@@ -62,7 +62,7 @@ class Inbox:
             self.wake()
         if not self.paused and (
             len(waiting) >= self._limit
-            # Those in the middle came with one read: the first may have begun earlier, the last be inflated.
+            # What is large otherwise came with one read, between small ones.
             or (
                 (len(waiting) > FEW or len(messages[0]) > LARGE or len(messages[-1]) > LARGE)
                 and sum(map(len, waiting)) >= self._bytes_limit

@@ -68,6 +68,12 @@ async def test_who_reads_is_there() -> None:
     transport.pause_writing()
     transport.resume_writing()
     assert transport.heard
+    transport.heard = False
+    while transport.write("x" * 10_000):
+        pass
+    await transport.drain()
+    # That was a breath, which says nothing of the peer.
+    assert not transport.heard
     transport.connection_lost(None)
 
 

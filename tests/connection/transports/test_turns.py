@@ -11,7 +11,7 @@ from antiphon import Limits, Timeouts
 from antiphon.connection import Terms
 from antiphon.connection.transports.direct import AT_ONCE, DirectTransport
 from antiphon.errors import ProtocolError
-from tests.wire.helpers import client_frame, text
+from tests.wire.helpers import client_frame, close, text
 
 
 class Socket(Mock):
@@ -19,6 +19,7 @@ class Socket(Mock):
 
     reads = True
     closing = False
+    half_closes = True
 
     def pause_reading(self) -> None:
         assert not self.closing
@@ -32,7 +33,7 @@ class Socket(Mock):
         return self.closing
 
     def can_write_eof(self) -> bool:
-        return True
+        return self.half_closes
 
     def get_write_buffer_size(self) -> int:
         return 0
@@ -173,15 +174,74 @@ async def test_fault_in_a_later_turn(fault: str) -> None:
     transport.connection_lost(None)
 
 
-async def test_gone_meanwhile() -> None:
-    """When the connection is lost nothing is handed up, nothing done to the socket, and no turn left."""
+@pytest.mark.parametrize("last", ["reset", "end", "end, early"])
+async def test_end_meanwhile(last: str) -> None:
+    """What was read before the end is handed up before it is told of, and no turn is left."""
+    transport, socket, receiver = opened(early=READ if last == "end, early" else b"")
+    if last != "end, early":
+        transport.data_received(READ)
+    if last != "reset":
+        transport.eof_received()
+        assert receiver.got == MANY
+    socket.closing = True
+    transport.connection_lost(None)
+    assert receiver.got == MANY
+    assert receiver.lost == 1006
+    await ticks(2)
+    assert not transport._going_on
+
+
+async def test_close_frame_before_the_end() -> None:
+    """A close frame that waits for its turn when the socket is gone says how the connection ended."""
     transport, socket, receiver = opened()
+    transport.data_received(READ + close(1000))
+    socket.closing = True
+    transport.connection_lost(None)
+    assert receiver.got == MANY
+    assert receiver.lost == 1000
+
+
+async def test_held_back_at_the_end() -> None:
+    """Who is held back takes no more than there is room for, though the connection is lost."""
+    transport, socket, receiver = opened()
+    receiver.then = transport.pause_reading
     transport.data_received(READ)
     socket.closing = True
     transport.connection_lost(None)
     await ticks(2)
     assert receiver.got == MANY[:AT_ONCE]
     assert not transport._going_on
+
+
+async def test_over_tls() -> None:
+    """Over TLS the end comes though reading is paused: it is, only when more comes than one read."""
+    transport, socket, receiver = opened()
+    socket.half_closes = False
+    transport.data_received(READ)
+    assert socket.reads
+    transport.data_received(text("more"))
+    assert not socket.reads
+    await ticks(3)
+    assert receiver.got == [*MANY, "more"]
+    assert socket.reads
+    transport.connection_lost(None)
+
+
+async def test_receiver_raises() -> None:
+    """A receiver that fails in a later turn does not leave the connection paused for ever."""
+    transport, socket, receiver = opened()
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+
+    def fail() -> None:
+        if len(receiver.got) == 2 * AT_ONCE:
+            raise LookupError
+
+    receiver.then = fail
+    transport.data_received(READ)
+    await ticks(4)
+    assert receiver.got == MANY
+    assert socket.reads
+    transport.connection_lost(None)
 
 
 async def test_aborted_by_its_receiver() -> None:

@@ -90,7 +90,7 @@ class ViewEndpoint(Endpoint):
         self._answered(ws)
 
     async def settle(self, deadline: float) -> None:
-        """Wait for the views of connections that are over, then stop them."""
+        """Wait for the views of connections that are over, then stop them; ask those twice that go on."""
         for until in (deadline, deadline + GIVE_UP):
             if self._views:
                 await asyncio.wait(self._views, timeout=left_until(until))

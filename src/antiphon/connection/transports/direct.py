@@ -96,6 +96,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
     detached = True
 
     __slots__ = (
+        "_ended",
         "_going_on",
         "_gone",
         "_handshake",
@@ -115,7 +116,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         self._session = Session()
         self._parser: Parser | None = None
         self.reading = True
-        self._going_on = False
+        self._going_on = self._ended = False
         self.heard = False
         self._watch: Watch | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -177,7 +178,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         if early:
             # The parser keeps it until then, so that what is read meanwhile comes after it.
             self._parser.feed(early, 0)
-            self._read_on()
+            self._take_turns()
 
     def reject(self, status: int, headers: Headers, body: bytes) -> None:
         handshake = self._handshake
@@ -204,7 +205,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
             self.socket.pause_reading()
 
     def resume_reading(self) -> None:
-        if not self.reading and not self.socket.is_closing():
+        if not self.reading:
             self.reading = True
             self._read_on()
 
@@ -226,9 +227,8 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         except ProtocolError as error:
             self.fail(error)
             return
-        if parser.more and self.reading and not self.socket.is_closing():
-            self.socket.pause_reading()
-            self._read_on()
+        if parser.more and self.reading:
+            self._take_turns()
 
     def resume_writing(self) -> None:
         """The peer has read: it is there."""
@@ -237,12 +237,14 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The peer sends no more; without a close frame that is an abnormal end (RFC 6455 § 7.1.5)."""
+        self._take_rest()
         # The event loop closes the socket now, and takes nothing more.
         self.flush()
         self._set_deadline()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The socket is gone, whoever closed it."""
+        self._take_rest()
         if self._watch is not None:
             self._watch.stop()
         if self._timer is not None:
@@ -254,6 +256,22 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         self._lose(self._session.code or 1006, self._session.reason)
         if self._gone is not None:
             self._gone(self)
+
+    def _take_turns(self) -> None:
+        """Go on with what was read when the others have had their turn."""
+        if self._ended or self.socket.is_closing():
+            return
+        # Over TLS the end comes though reading is paused, and some event loops send nothing after that: so
+        # only when more comes than one read.
+        if self._going_on or self.socket.can_write_eof():
+            self.socket.pause_reading()
+        self._read_on()
+
+    def _take_rest(self) -> None:
+        """Take what came before the end, all at once, for there is no other time."""
+        self._ended = True
+        while self._parser is not None and self._parser.more and self.reading:
+            self.data_received(b"")
 
     def _read_on(self) -> None:
         """Take the rest of what was read, and only then what comes, or more and more would wait."""
@@ -267,8 +285,10 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
     def _go_on(self) -> None:
         self._going_on = False
         if self.reading:
-            self.data_received(b"")
-            self._read_on()
+            try:
+                self.data_received(b"")
+            finally:
+                self._read_on()
 
     # --- Control frames, keepalive and the end -------------------------------------------------------
 

@@ -147,13 +147,7 @@ class FrameWriter:
 
     def resume_writing(self) -> None:
         """The event loop's buffer is empty enough again."""
-        self._writable = True
-        if self._pong:
-            self._out.insert(0, self._pong)
-            self._pong = b""
-        self.flush()
-        if self._writable:
-            self._wake()
+        self._write_on()
 
     def flush(self) -> None:
         """Send what was written, together, if the socket takes any."""
@@ -245,7 +239,16 @@ class FrameWriter:
     def _breathe(self) -> None:
         if self._breathing:
             self._breathing = False
-            self.resume_writing()
+            self._write_on()
+
+    def _write_on(self) -> None:
+        self._writable = True
+        if self._pong:
+            self._out.insert(0, self._pong)
+            self._pong = b""
+        self.flush()
+        if self._writable:
+            self._wake()
 
     def _wake(self, over: bool = False) -> None:
         """Have those go on who wait to write; they look first whether they may, unless all is over."""
