@@ -137,6 +137,7 @@ class Connection:
         self.open = True
         self.reading = True
         self.unfinished: object | None = None
+        self.unsent = 0
         self.pings = 0
         self.code: int | None = None
 
@@ -164,6 +165,24 @@ def test_silent_peer(loop: Loop, wheel: Wheel, connection: Connection) -> None:
     loop.tick(3)
     assert (connection.pings, connection.code) == (1, 1011)
     assert not loop.turning
+
+
+def test_peer_that_takes_nothing(loop: Loop, wheel: Wheel, connection: Connection) -> None:
+    """A peer that takes nothing of what waits for it is given up as one that is silent is."""
+    Watch(connection, TIMES, wheel, None)
+    connection.unsent = 1_000_000
+    loop.tick(8)
+    assert connection.code == 1011
+
+
+def test_peer_that_takes_what_waits(loop: Loop, wheel: Wheel, connection: Connection) -> None:
+    """A peer that takes a part of what waits for it is there, however slowly and silently."""
+    connection.unsent = 1_000_000
+    Watch(connection, TIMES, wheel, None)
+    for _ in range(100):
+        connection.unsent -= 1
+        loop.tick()
+    assert (connection.pings, connection.code) == (100 // 5, None)
 
 
 def test_ponging_peer(loop: Loop, wheel: Wheel, connection: Connection) -> None:

@@ -32,6 +32,9 @@ _MAX_STREAMS = 16
 #: Below this size the ratio is not looked at: a short message of one letter is no bomb.
 _RATIO_FLOOR = 64 * 1024
 
+#: Bytes that can be inflated while a short frame is taken, about.
+_IN_A_FRAMES_TIME = 4 * 1024
+
 #: § 7.1.2: values are 8 to 15, in decimal and without leading zeros.
 _WINDOW_BITS = {str(bits): bits for bits in range(8, 16)}
 
@@ -180,10 +183,10 @@ class Inflater:
         "_produced",
         "_ratio",
         "_received",
+        "_spent",
         "_streams",
         "_takeover",
         "_window_bits",
-        "inflated",
     )
 
     def __init__(self, window_bits: int = 15, *, takeover: bool = True, ratio: int | None = None) -> None:
@@ -192,7 +195,7 @@ class Inflater:
         self._ratio = ratio
         self._decoder: zlib._Decompress | None = None
         self._received = self._produced = self._streams = 0
-        self.inflated = 0
+        self._spent = 0
 
     def inflate(self, payload: bytes, fin: bool, room: int) -> bytes:
         """Inflate the payload of one frame of a message.
@@ -218,12 +221,17 @@ class Inflater:
         except zlib.error as error:
             raise _broken("not DEFLATE data") from error
         self._produced += len(inflated)
-        self.inflated += len(inflated)
+        self._spent += len(inflated)
         if fin:
             self._received = self._produced = self._streams = 0
             if not self._takeover:
                 self._decoder = None
         return inflated
+
+    def spent(self) -> int:
+        """How many short frames could have been taken while inflating, since this was last asked."""
+        frames, self._spent = self._spent // _IN_A_FRAMES_TIME, 0
+        return frames
 
     def _inflate(self, data: bytes, room: int) -> bytes:
         parts: list[bytes] = []

@@ -49,9 +49,6 @@ _LENGTH_64 = 127
 #: A view costs more than a copy below about this many bytes.
 _VIEW_PAYS = 16 * 1024
 
-#: Bytes that inflating may make in the time of a short frame.
-_INFLATED = 4 * 1024
-
 #: So many small chunks of a payload are joined into one, or two-byte reads would cost twenty times
 #: their size.
 _CHUNKS = 256
@@ -126,9 +123,8 @@ class Parser:
 
         Args:
             data: What was read; empty to go on with what an earlier call left.
-            at_most: Take no more frames than that, or what takes as long, and leave the rest of the input
-                for later: it returns no more events. The rest is kept whole: whoever sets it should
-                read no more while ``more`` is true.
+            at_most: Take no more frames than that, or what takes as long, and keep the rest of the input
+                whole for later: whoever sets it should read no more while ``more`` is true.
 
         Raises:
             ProtocolError: The client broke a rule, and every event before that has been returned.
@@ -212,9 +208,6 @@ class Parser:
     def _parse(self, data: bytes, at: int, room: int, events: list[Event]) -> tuple[int, bool]:
         """Parse from ``at`` on, into ``events``; return where it stops, and whether there is no room left."""
         end = len(data)
-        inflater = self._inflater
-        inflated = 0 if inflater is None else inflater.inflated
-        # Not the events alone: fragments take their time, and make none.
         room -= len(events)
         while at < end and room > 0 and not self._closed:
             if not self._missing:
@@ -229,10 +222,8 @@ class Parser:
                     break
                 at = start
             at = self._payload(data, at, events)
-            room -= 1
-            if inflater is not None:
-                room -= (inflater.inflated - inflated) // _INFLATED
-                inflated = inflater.inflated
+            # Fragments take their time as well, though they make no events.
+            room -= 1 if self._inflater is None else 1 + self._inflater.spent()
         return end if self._closed else at, room <= 0
 
     def _header(self, data: bytes, at: int) -> int:
