@@ -191,6 +191,19 @@ async def test_end_meanwhile(last: str) -> None:
     assert not transport._going_on
 
 
+async def test_receiver_raises_at_the_end() -> None:
+    """Whatever a receiver makes of what comes last, the connection lets go of all it has."""
+    transport, _, receiver = opened()
+    gone = Mock()
+    transport.when_gone(gone)
+    transport.data_received(READ)
+    receiver.then = Mock(side_effect=LookupError)
+    with pytest.raises(LookupError):
+        transport.connection_lost(None)
+    gone.assert_called_once_with(transport)
+    assert receiver.lost == 1006
+
+
 async def test_close_frame_before_the_end() -> None:
     """A close frame that waits for its turn when the socket is gone says how the connection ended."""
     transport, socket, receiver = opened()

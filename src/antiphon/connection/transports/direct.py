@@ -244,7 +244,12 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The socket is gone, whoever closed it."""
-        self._take_rest()
+        try:
+            self._take_rest()
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
         if self._watch is not None:
             self._watch.stop()
         if self._timer is not None:
