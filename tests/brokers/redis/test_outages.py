@@ -332,7 +332,8 @@ async def test_cluster_nodes(redis_cluster_url: str, prefix: str) -> None:
     links = broker._servers._links  # type: ignore[union-attr]
     assert len(links) == 3
     victim = next(iter(links.values()))
-    assert await victim.send((b"CLIENT", b"KILL", b"TYPE", b"pubsub")) == 1
+    # Its answer may not come: with one of the two connections the other is given up.
+    victim.send((b"CLIENT", b"KILL", b"TYPE", b"pubsub"))
     await ear.until(lambda: ear.restorations)
     results = [broker.publish(Publication(name, token_hex(2)), KEPT) for name in names]
     await asyncio.gather(*results)

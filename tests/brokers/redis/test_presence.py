@@ -210,6 +210,7 @@ async def test_after_an_outage(start: Start, proxy: TcpProxy, monkeypatch: pytes
     await broker.subscribe(presence_channel("room"))
     await broker.attend([comes("ann", "1")])
     await other.attend([comes("bob", "2")])
+    await ear.hears(2)  # What is still on its way when the network goes, would be lost with it.
     proxy.refuse()
     for each in (ear, its_ear):
         await each.until(lambda each=each: each.interruptions)
