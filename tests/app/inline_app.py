@@ -1,5 +1,7 @@
 """Inline handlers, for the tests beside this on a real server."""
 
+import asyncio
+
 from antiphon import Antiphon, WebSocket
 
 app = Antiphon()
@@ -25,6 +27,8 @@ def leave(ws: WebSocket, message: str) -> str | None:
 
 @failing.on("message", inline=True)
 def fails(ws: WebSocket, message: str) -> str:
+    if message == "cancelled":
+        raise asyncio.CancelledError
     return str(int(message) + 1)
 
 

@@ -75,6 +75,13 @@ async def test_failing(server: LiveServer) -> None:
         assert [await ws.recv() for _ in range(3)] == ["2", "ValueError", "4"]
 
 
+async def test_something_was_cancelled(server: LiveServer) -> None:
+    """What it lets through of something that was cancelled is an error like another."""
+    async with connect(server.ws("/failing")) as ws:
+        ws.transport.write(b"".join(map(_frame, [b"1", b"cancelled", b"3"])))
+        assert [await ws.recv() for _ in range(3)] == ["2", "RuntimeError", "4"]
+
+
 async def test_in_process() -> None:
     """It works on any ASGI server, and for other events."""
     app = Antiphon()

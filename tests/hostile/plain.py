@@ -1,4 +1,4 @@
-"""The same for plain ASGI: an echo, late on request; one that sends only; a handshake without an answer."""
+"""The same for plain ASGI: an echo, late on request; one that only sends, one that leaves, one that waits."""
 
 import asyncio
 from typing import Any
@@ -21,6 +21,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             # What it has to tidy up takes its time.
             await asyncio.sleep(1)
             print("tidy", flush=True)
+        return
+    if scope["path"] == "/leaves":
+        await receive()
         return
     while (event := await receive())["type"] == "websocket.receive":
         await send({"type": "websocket.send", "text": event.get("text"), "bytes": event.get("bytes")})

@@ -7,7 +7,7 @@ import urllib.request
 from tests.hostile.app import INBOUND, OUTBOX
 from tests.hostile.peer import Peer, bystander, memory, quiet
 from tests.servers import LiveServer
-from tests.wire.helpers import binary, text
+from tests.wire.helpers import binary, close, text
 
 MIB = 1024 * 1024
 
@@ -65,3 +65,13 @@ async def test_peer_overflows(either: LiveServer) -> None:
                     assert memory(either) - before < OUTBOX + SLACK
                     await honest.gets(1)
                 assert await peer.closed() == 4008
+
+
+async def test_application_leaves(plain: LiveServer) -> None:
+    """A client that was held back when a plain ASGI application left says goodbye, and TCP ends in order."""
+    async with Peer.open(plain, "/leaves") as peer:
+        await peer.send(text("x") * 1000)
+        assert await peer.frame() == (8, b"\x03\xe8")
+        await peer.send(close(1000))
+        # After the close deadline it would be a reset.
+        assert await peer.reader.read() == b""

@@ -106,8 +106,13 @@ class AsgiBridge:
     def finish(self, code: int) -> None:
         """The application has returned: close what it left open."""
         if self._transport is not None and not self._closed and self._lost is None:
-            self._closed = True
             self._transport.close(code, "")
+            self._close()
+
+    def _close(self) -> None:
+        """Take no more messages; a client that was held back is read from again, for it to say goodbye."""
+        self._closed = True
+        self._inbox.clear()
 
     def _attach(self) -> DirectTransport:
         if self._transport is None:
@@ -125,8 +130,7 @@ class AsgiBridge:
             _HANDSHAKE[kind](self, transport, event)
         elif kind == "websocket.close" and not self._closed:
             transport.close(event.get("code") or 1000, event.get("reason") or "")
-            self._closed = True
-            self._inbox.clear()
+            self._close()
         else:
             raise RuntimeError(f"the ASGI event {kind!r} cannot come now")
 

@@ -56,7 +56,7 @@ class Reception:
         self.terms = terms
         self.bridged: set[DirectTransport] = set()
         # One for all: each connection keeps it.
-        self.when_gone: Callable[[DirectTransport], None] = self._gone
+        self.when_gone: Callable[[DirectTransport, asyncio.Transport], None] = self._gone
         self._connections = connections
         self._trusted = trusted
         self._clock = clock
@@ -134,10 +134,10 @@ class Reception:
             self._headers = headers
         return self._lines
 
-    def _gone(self, connection: DirectTransport) -> None:
+    def _gone(self, connection: DirectTransport, socket: asyncio.Transport) -> None:
         self._connections.discard(connection)
         self.bridged.discard(connection)
-        self.leave(connection.socket)
+        self.leave(socket)
 
     def _count(self, socket: asyncio.BaseTransport, address: str) -> None:
         limits, network = self.terms.limits, _network(address)

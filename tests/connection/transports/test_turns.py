@@ -47,7 +47,7 @@ class Receiver:
         self.got: list[str | bytes] = []
         self.turns: list[int] = []
         self.then: Callable[[], None] = lambda: None
-        self.lost: int | None = None
+        self.lost: list[int] = []
 
     def messages_received(self, messages: Sequence[str | bytes]) -> None:
         self.got += messages
@@ -55,16 +55,15 @@ class Receiver:
         self.then()
 
     def connection_lost(self, code: int, reason: str) -> None:
-        self.lost = code
+        self.lost.append(code)
 
 
-def opened(early: bytes = b"") -> tuple[DirectTransport, Socket, Receiver]:
+def opened(early: bytes = b"", timeouts: Timeouts | None = None) -> tuple[DirectTransport, Socket, Receiver]:
     handshake, socket = Mock(), Socket()
     handshake.accept.return_value = (b"", None)
     handshake.hand_over.return_value = early
-    transport = DirectTransport(
-        cast(Any, socket), handshake, Terms(Limits(), Timeouts(ping_interval=None), None)
-    )
+    terms = Terms(Limits(), timeouts or Timeouts(ping_interval=None), None)
+    transport = DirectTransport(cast(Any, socket), handshake, terms)
     receiver = Receiver(transport)
     transport.attach(receiver)
     transport.accept(None, ())
@@ -168,7 +167,7 @@ async def test_fault_in_a_later_turn(fault: str) -> None:
         transport.data_received(READ[: len(b"".join(map(text, MANY[: AT_ONCE + 1])))] + b"\xff\xff")
     assert not socket.reads
     await ticks(3)
-    assert receiver.lost == (1008 if fault == "the receiver's" else 1002)
+    assert receiver.lost == [1008 if fault == "the receiver's" else 1002]
     assert len(receiver.got) <= 2 * AT_ONCE
     assert socket.reads
     transport.connection_lost(None)
@@ -182,26 +181,29 @@ async def test_end_meanwhile(last: str) -> None:
         transport.data_received(READ)
     if last != "reset":
         transport.eof_received()
-        assert receiver.got == MANY
     socket.closing = True
     transport.connection_lost(None)
+    assert receiver.lost == []
+    await ticks(4)
     assert receiver.got == MANY
-    assert receiver.lost == 1006
-    await ticks(2)
+    assert max(receiver.turns) == AT_ONCE
+    assert receiver.lost == [1006]
     assert not transport._going_on
 
 
 async def test_receiver_raises_at_the_end() -> None:
     """Whatever a receiver makes of what comes last, the connection lets go of all it has."""
-    transport, _, receiver = opened()
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+    transport, socket, receiver = opened()
     gone = Mock()
     transport.when_gone(gone)
     transport.data_received(READ)
     receiver.then = Mock(side_effect=LookupError)
-    with pytest.raises(LookupError):
-        transport.connection_lost(None)
-    gone.assert_called_once_with(transport)
-    assert receiver.lost == 1006
+    transport.connection_lost(None)
+    await ticks(4)
+    gone.assert_called_once_with(transport, socket)
+    assert receiver.lost == [1006]
+    assert transport._timer is None
 
 
 async def test_close_frame_before_the_end() -> None:
@@ -210,20 +212,140 @@ async def test_close_frame_before_the_end() -> None:
     transport.data_received(READ + close(1000))
     socket.closing = True
     transport.connection_lost(None)
+    await ticks(4)
     assert receiver.got == MANY
-    assert receiver.lost == 1000
+    assert receiver.lost == [1000]
+    assert transport._timer is None
+
+
+async def test_fault_before_the_end() -> None:
+    """A fault that waits for its turn when the socket is gone ends the connection, and is told."""
+    transport, socket, receiver = opened()
+    transport.data_received(READ + b"\xff\xff")
+    socket.closing = True
+    transport.connection_lost(None)
+    await ticks(4)
+    assert receiver.got == MANY
+    assert receiver.lost == [1002]
+    assert transport._timer is None
 
 
 async def test_held_back_at_the_end() -> None:
-    """Who is held back takes no more than there is room for, though the connection is lost."""
+    """Who is held back takes the rest when there is room for it, though the connection is lost."""
     transport, socket, receiver = opened()
     receiver.then = transport.pause_reading
     transport.data_received(READ)
     socket.closing = True
     transport.connection_lost(None)
-    await ticks(2)
+    for turn in range(1, 4):
+        await ticks(2)
+        assert receiver.got == MANY[: turn * AT_ONCE]
+        assert receiver.lost == []
+        transport.resume_reading()
+    await ticks(1)
+    assert receiver.got == MANY
+    assert receiver.lost == [1006]
+    # Who takes the last of what it holds itself lets go on once more.
+    transport.resume_reading()
+    assert transport._timer is None
+
+
+async def test_held_back_for_ever() -> None:
+    """Who is held back for longer than the close deadline learns the end, without the rest."""
+    transport, socket, receiver = opened(timeouts=Timeouts(close=0.01))
+    gone, told = Mock(), asyncio.get_running_loop().create_future()
+    transport.when_gone(gone)
+    receiver.then = transport.pause_reading
+    receiver.connection_lost = lambda code, reason: told.set_result(code)  # type: ignore[method-assign]
+    transport.data_received(READ)
+    socket.closing = True
+    transport.connection_lost(None)
+    gone.assert_not_called()
+    assert await asyncio.wait_for(told, 10) == 1006
     assert receiver.got == MANY[:AT_ONCE]
-    assert not transport._going_on
+    gone.assert_called_once_with(transport, socket)
+    transport.resume_reading()
+    await ticks(2)
+    gone.assert_called_once()
+
+
+async def test_held_back_and_let_go() -> None:
+    """A server that waits no longer lets go also of a connection whose receiver is held back."""
+    transport, socket, receiver = opened()
+    receiver.then = transport.pause_reading
+    transport.data_received(READ)
+    transport.connection_lost(None)
+    transport.abort()
+    assert receiver.lost == [1006]
+    socket.abort.assert_not_called()
+
+
+async def test_fault_of_who_is_held_back() -> None:
+    """A receiver that was held back and finds fault, after the end, is told once, and nothing stays."""
+    transport, _socket, receiver = opened()
+
+    def complain() -> None:
+        transport.pause_reading()
+        raise ProtocolError(1008, "too many")
+
+    transport.data_received(READ)
+    receiver.then = complain
+    transport.connection_lost(None)
+    await ticks(4)
+    assert receiver.lost == [1008]
+    assert transport._timer is None
+
+
+async def test_no_timer_stays() -> None:
+    """Neither deadline nor watch outlives the connection."""
+    transport, _socket, receiver = opened()
+    receiver.then = transport.pause_reading
+    transport.data_received(READ)
+    transport.close(1000, "")
+    closing = transport._timer
+    transport.connection_lost(None)
+    held = transport._timer
+    assert closing is not None
+    assert closing.cancelled()
+    assert held is not None
+    assert not held.cancelled()
+    assert transport._watch is not None
+    assert transport._watch.slot is None
+    transport.abort()
+    assert held.cancelled()
+
+
+async def test_answers_after_the_end() -> None:
+    """What is sent when the socket is gone goes nowhere, whatever its size, and nobody waits for it."""
+    transport, socket, receiver = opened()
+    tasks: list[asyncio.Future[None]] = []
+
+    async def send() -> None:
+        for answer in ["x", "x" * 1000, "x" * 100_000]:
+            if not transport.write(answer):
+                await transport.drain()
+
+    def answer() -> None:
+        tasks.append(asyncio.ensure_future(send()))
+        transport.pause_reading()
+
+    receiver.then = answer
+    transport.pause_writing()
+    transport.data_received(READ)
+    await ticks(2)
+    assert not tasks[0].done()
+    written = socket.write.call_count
+    socket.closing = True
+    transport.connection_lost(None)
+    for _ in range(3):
+        await asyncio.wait_for(tasks[-1], 10)
+        assert receiver.lost == []
+        transport.resume_reading()
+        await ticks(1)
+    await asyncio.wait_for(tasks[-1], 10)
+    assert len(tasks) == 4
+    assert socket.write.call_count == written
+    assert receiver.lost == [1006]
 
 
 async def test_over_tls() -> None:
@@ -258,13 +380,15 @@ async def test_receiver_raises() -> None:
 
 
 async def test_aborted_by_its_receiver() -> None:
-    """A receiver that lets the socket go gets no other turn of it."""
+    """A receiver that lets the socket go gets what was read before, from a socket that is touched no more."""
     transport, socket, receiver = opened()
     receiver.then = lambda: setattr(socket, "closing", True)
     transport.data_received(READ)
     await ticks(2)
-    assert receiver.got == MANY[:AT_ONCE]
     transport.connection_lost(None)
+    await ticks(4)
+    assert receiver.got == MANY
+    assert receiver.lost == [1006]
 
 
 async def test_early() -> None:

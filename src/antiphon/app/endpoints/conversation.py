@@ -216,8 +216,9 @@ class Conversation:
             except OutboxFull as full:
                 ws.overflow(full)
                 trouble = None
-            except Exception as error:
-                trouble = error
+            # Whoever called this, it is not what was cancelled.
+            except (Exception, asyncio.CancelledError) as error:
+                trouble = harmless(error)
             left = () if ws.closed_here else tuple(rest)
             if left:
                 ws.inbox.put(left)

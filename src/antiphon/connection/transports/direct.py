@@ -96,7 +96,6 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
     detached = True
 
     __slots__ = (
-        "_ended",
         "_going_on",
         "_gone",
         "_handshake",
@@ -116,11 +115,11 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         self._session = Session()
         self._parser: Parser | None = None
         self.reading = True
-        self._going_on = self._ended = False
+        self._going_on = False
         self.heard = False
         self._watch: Watch | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._gone: Callable[[DirectTransport], None] | None = None
+        self._gone: Callable[[DirectTransport, asyncio.Transport], None] | None = None
 
     def __repr__(self) -> str:
         return f"<DirectTransport {self._session.state.value}, {self._size} bytes waiting>"
@@ -145,8 +144,8 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         """Bytes that wait for the peer to take them."""
         return self.socket.get_write_buffer_size()
 
-    def when_gone(self, callback: Callable[[DirectTransport], None]) -> None:
-        """Have a function called when the socket is gone."""
+    def when_gone(self, callback: Callable[[DirectTransport, asyncio.Transport], None]) -> None:
+        """Have a function called with the socket, when it is gone and all that came from it is taken."""
         self._gone = callback
 
     def attach(self, receiver: Receiver) -> None:
@@ -237,46 +236,39 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The peer sends no more; without a close frame that is an abnormal end (RFC 6455 § 7.1.5)."""
-        self._take_rest()
         # The event loop closes the socket now, and takes nothing more.
         self.flush()
         self._set_deadline()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The socket is gone, whoever closed it."""
-        try:
-            self._take_rest()
-        finally:
-            self._let_go()
-
-    def _let_go(self) -> None:
+        """The socket is gone, whoever closed it: what was read before is taken yet, then that is told."""
         if self._watch is not None:
             self._watch.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+        self.part()
+        # A receiver that is held back takes the rest when it can, but is not waited for without end.
+        self._timer = self._loop.call_later(self.terms.timeouts.close, self._let_go)
+        self._read_on()
+
+    def _let_go(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._handshake = self._parser = None
         self._session.lost()
-        self._forget()
+        gone, self._gone = self._gone, None
+        if gone is not None and self.parted is not None:
+            gone(self, self.parted)
         self._lose(self._session.code or 1006, self._session.reason)
-        if self._gone is not None:
-            self._gone(self)
 
     def _take_turns(self) -> None:
         """Go on with what was read when the others have had their turn."""
-        if self._ended or self.socket.is_closing():
-            return
         # Over TLS the end comes though reading is paused, and some event loops send nothing after that: so
         # only when more comes than one read.
-        if self._going_on or self.socket.can_write_eof():
+        if (self._going_on or self.socket.can_write_eof()) and not self.socket.is_closing():
             self.socket.pause_reading()
         self._read_on()
-
-    def _take_rest(self) -> None:
-        """Take what came before the end, all at once, for there is no other time."""
-        self._ended = True
-        while self._parser is not None and self._parser.more and self.reading:
-            self.data_received(b"")
 
     def _read_on(self) -> None:
         """Take the rest of what was read, and only then what comes, or more and more would wait."""
@@ -284,6 +276,8 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
             if not self._going_on:
                 self._going_on = True
                 self._loop.call_soon(self._go_on)
+        elif self.parted is not None:
+            self._let_go()
         elif self.reading and not self.socket.is_closing():
             self.socket.resume_reading()
 
@@ -333,7 +327,10 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
 
     def abort(self) -> None:
         """Let the socket go at once, whatever waits."""
-        self.socket.abort()
+        if self.parted is None:
+            self.socket.abort()
+        else:
+            self._let_go()
 
     def fail(self, error: ProtocolError) -> None:
         """End the connection: say why, and listen no more."""
@@ -345,9 +342,9 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         # Its frames hold what was received, and some of them hold the error.
         error.__traceback__ = None
         end_writing(self.socket)
-        self.resume_reading()
         self._set_deadline()
         self._lose(error.code, error.reason)
+        self.resume_reading()
 
     def _look_after(self) -> None:
         """Have the peer's messages counted where the terms ask for that, and its silence noticed."""

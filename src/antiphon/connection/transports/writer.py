@@ -14,6 +14,7 @@ import contextlib
 from antiphon.connection.prepared import Prepared
 from antiphon.connection.transport import Receiver
 from antiphon.connection.transports.compression import Compression
+from antiphon.connection.transports.nowhere import NOWHERE
 from antiphon.connection.transports.outbox import OutboxFull
 from antiphon.limits import Limits
 from antiphon.loop import tick_of, write_pieces
@@ -41,6 +42,7 @@ class FrameWriter:
 
     Attributes:
         receiver: Who is told what happens; None when the connection is over.
+        parted: What the socket was, when nothing can be sent any more.
     """
 
     __slots__ = (
@@ -58,6 +60,7 @@ class FrameWriter:
         "_tick",
         "_writable",
         "_write",
+        "parted",
         "receiver",
         "socket",
     )
@@ -65,6 +68,7 @@ class FrameWriter:
     def __init__(self, socket: asyncio.Transport, limits: Limits) -> None:
         self.receiver: Receiver | None = None
         self.socket = socket
+        self.parted: asyncio.Transport | None = None
         self._write = socket.write
         self._loop = asyncio.get_running_loop()
         self._tick = tick_of(self._loop)
@@ -147,6 +151,13 @@ class FrameWriter:
 
     def resume_writing(self) -> None:
         """The event loop's buffer is empty enough again."""
+        self._write_on()
+
+    def part(self) -> None:
+        """The socket takes nothing any more: what is written goes nowhere, and nobody waits for it."""
+        self.parted, self.socket = self.socket, NOWHERE
+        self._write = NOWHERE.write
+        self._forget()
         self._write_on()
 
     def flush(self) -> None:
