@@ -84,8 +84,7 @@ class Timeouts:
         ping_interval: Time between the pings that keep a connection alive, whoever sends meanwhile;
             ``None``: no pings.
         ping: Time a peer has to answer a ping before it counts as gone.
-        close: Time a peer has to answer a close frame; a handler, to take what came before its
-            connection was lost.
+        close: Time a peer has to answer a close frame.
         drain: Time that a stopping server gives its connections and handlers to end.
         spread: Part of ``drain`` over which a stopping server spreads its close frames, so that its
             clients do not all come back at once; 0: no time at all.

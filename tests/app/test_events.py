@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 
-from antiphon import Antiphon, Limits, Timeouts, WebSocket, WebSocketDisconnect, WebSocketException
+from antiphon import Antiphon, Depends, Limits, Timeouts, WebSocket, WebSocketDisconnect, WebSocketException
 from antiphon.errors import BindingError
 from antiphon.testing import HandshakeRefused, TestClient
 
@@ -428,6 +428,77 @@ class TestErrors:
             with pytest.raises(LookupError, match="second") as caught:
                 await ws.ended()
         assert isinstance(caught.value.__cause__, ValueError)
+
+    @pytest.mark.parametrize("event", ["connect", "message", "close"])
+    async def test_cancellation_let_through(self, app: Antiphon, client: TestClient, event: str) -> None:
+        """What a handler waited for was cancelled: that is its error, also of a message that had to wait."""
+        endpoint, told = app.events("/"), asyncio.Event()
+
+        async def lets_through(ws: WebSocket) -> None:
+            raise asyncio.CancelledError
+
+        @endpoint.on("message")
+        async def said(message: str) -> None:
+            await asyncio.sleep(0)
+            if message == "second":
+                raise asyncio.CancelledError
+
+        if event != "message":
+            endpoint.on(event)(lets_through)
+
+        @endpoint.on("error")
+        async def failed(error: Exception) -> None:
+            assert isinstance(error, RuntimeError)
+            told.set()
+
+        if event == "connect":
+            assert (await refused(client)).status == 500
+        else:
+            async with client.websocket("/") as ws:
+                await ws.send("first")
+                await ws.send("second")
+        await asyncio.wait_for(told.wait(), 10)
+
+    async def test_handler_lets_a_cancellation_through(self, app: Antiphon, client: TestClient) -> None:
+        """What it waited for was cancelled, and not it: the connection ends, and `close` is run."""
+        endpoint, ended = app.events("/"), []
+
+        @endpoint.on("message")
+        async def said(message: str) -> None:
+            raise ValueError
+
+        @endpoint.on("error")
+        async def failed(error: Exception) -> None:
+            raise asyncio.CancelledError
+
+        @endpoint.on("close")
+        def over(ws: WebSocket) -> None:
+            ended.append(ws.close_code)
+
+        async with client.websocket("/") as ws:
+            await ws.send("x")
+            assert (await ws.receive_close()).code == 1011
+            with pytest.raises(RuntimeError, match="cancelled"):
+                await ws.ended()
+        assert ended == [1011]
+
+    async def test_teardown_lets_a_cancellation_through(self, app: Antiphon, client: TestClient) -> None:
+        """A dependency whose teardown waited for something cancelled has failed; the connection is over."""
+
+        async def resource() -> AsyncIterator[int]:
+            yield 1
+            raise asyncio.CancelledError
+
+        @app.events("/").on("message")
+        async def said(message: str, number: Annotated[int, Depends(resource)]) -> str:
+            return str(number)
+
+        async with client.websocket("/") as ws:
+            await ws.send("x")
+            assert await ws.receive() == "1"
+            await ws.close()
+            with pytest.raises(RuntimeError, match="cancelled"):
+                await ws.ended()
 
     async def test_deliberate_ends_pass_it_by(self, app: Antiphon, client: TestClient) -> None:
         """WebSocketException and HTTPException are decisions, no errors: they close as they say."""

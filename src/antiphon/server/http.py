@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 
 from antiphon.connection.transports.writer import end_writing
 from antiphon.loop import wheel_of
-from antiphon.server.protocol import NOWHERE, WebSocketProtocol
+from antiphon.server.protocol import UNKNOWN, WebSocketProtocol
 from antiphon.server.reception import reception_of
 from antiphon.wire import HandshakeError, Request
 from antiphon.wire.handshake import COMMON
@@ -188,7 +188,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         # A refusal for want of room is told of once for many.
         if error is not self._refusal:
-            logger.info("%s:%d - request refused: %s", *(self.client or NOWHERE), error)
+            logger.info("%s:%d - request refused: %s", *(self.client or UNKNOWN), error)
         self.transport.write(error.response())
         end_writing(self.transport)
         self._abort = self.loop.call_later(self._timeouts.close, self.transport.abort)

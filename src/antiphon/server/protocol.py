@@ -39,7 +39,7 @@ from antiphon.wire import (
 logger = logging.getLogger("uvicorn.error")
 
 #: What logs say of who is at the other end of something other than TCP.
-NOWHERE = ("?", 0)
+UNKNOWN = ("?", 0)
 
 # Values of every scope that nobody has a reason to change: one for all connections.
 _ASGI = {version: {"version": version, "spec_version": "2.4"} for version in ("2.0", "3.0")}
@@ -126,7 +126,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._run(self._scope(request, opening))
 
     def _refuse(self, error: HandshakeError) -> None:
-        logger.info("%s:%d - handshake refused: %s", *(self._client or NOWHERE), error)
+        logger.info("%s:%d - handshake refused: %s", *(self._client or UNKNOWN), error)
         self._connections.discard(self)
         self._socket.write(error.response())
         self._socket.close()
@@ -258,4 +258,4 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _log(self, outcome: str) -> None:
         if logger.isEnabledFor(logging.INFO):
-            logger.info('%s:%d - "WebSocket %s" %s', *(self._client or NOWHERE), quote(self._path), outcome)
+            logger.info('%s:%d - "WebSocket %s" %s', *(self._client or UNKNOWN), quote(self._path), outcome)

@@ -109,6 +109,15 @@ async def test_half_closed_peer_gets_its_answers() -> None:
     transport.connection_lost(None)
 
 
+async def test_nothing_is_compressed_for_nobody() -> None:
+    """What is sent when the socket is gone is not compressed, which may take long."""
+    transport = opened(negotiate([("permessage-deflate", ())], TAKEOVER))
+    transport.part()
+    transport.write("x" * 10_000)
+    assert "10004 bytes waiting" in repr(transport)
+    transport.connection_lost(None)
+
+
 async def test_failure_keeps_nothing() -> None:
     """What was received of a message goes with its connection's failure, without the collector."""
     transport = opened()

@@ -231,53 +231,49 @@ async def test_fault_before_the_end() -> None:
 
 
 async def test_held_back_at_the_end() -> None:
-    """Who is held back takes the rest when there is room for it, though the connection is lost."""
+    """Who is held back takes no more than there is room for, though the connection is lost."""
     transport, socket, receiver = opened()
     receiver.then = transport.pause_reading
     transport.data_received(READ)
     socket.closing = True
     transport.connection_lost(None)
-    for turn in range(1, 4):
-        await ticks(2)
-        assert receiver.got == MANY[: turn * AT_ONCE]
-        assert receiver.lost == []
-        transport.resume_reading()
-    await ticks(1)
-    assert receiver.got == MANY
-    assert receiver.lost == [1006]
-    # Who takes the last of what it holds itself lets go on once more.
-    transport.resume_reading()
-    assert transport._timer is None
-
-
-async def test_held_back_for_ever() -> None:
-    """Who is held back for longer than the close deadline learns the end, without the rest."""
-    transport, socket, receiver = opened(timeouts=Timeouts(close=0.01))
-    gone, told = Mock(), asyncio.get_running_loop().create_future()
-    transport.when_gone(gone)
-    receiver.then = transport.pause_reading
-    receiver.connection_lost = lambda code, reason: told.set_result(code)  # type: ignore[method-assign]
-    transport.data_received(READ)
-    socket.closing = True
-    transport.connection_lost(None)
-    gone.assert_not_called()
-    assert await asyncio.wait_for(told, 10) == 1006
     assert receiver.got == MANY[:AT_ONCE]
-    gone.assert_called_once_with(transport, socket)
+    assert receiver.lost == [1006]
+    # Whoever takes what it has then lets go on once more.
     transport.resume_reading()
     await ticks(2)
-    gone.assert_called_once()
+    assert receiver.got == MANY[:AT_ONCE]
+    assert receiver.lost == [1006]
 
 
-async def test_held_back_and_let_go() -> None:
-    """A server that waits no longer lets go also of a connection whose receiver is held back."""
+async def test_held_back_in_the_last_turns() -> None:
+    """Who is held back in one of the turns after the end is told at once, and gets no more."""
+    transport, socket, receiver = opened()
+    gone = Mock()
+    transport.when_gone(gone)
+    transport.data_received(READ)
+    receiver.then = transport.pause_reading
+    transport.connection_lost(None)
+    await ticks(2)
+    assert receiver.got == MANY[: 2 * AT_ONCE]
+    assert receiver.lost == [1006]
+    transport.resume_reading()
+    gone.assert_called_once_with(transport, socket)
+
+
+async def test_held_back_when_the_server_stops() -> None:
+    """Nobody is held back by a server that stops: it hears its peer's answer, and of the end at once."""
     transport, socket, receiver = opened()
     receiver.then = transport.pause_reading
-    transport.data_received(READ)
+    transport.data_received(READ + close(1012))
+    assert not socket.reads
+    transport.shutdown(1012, "")
+    await ticks(4)
+    assert receiver.got == MANY[:AT_ONCE]
+    assert receiver.lost == [1012]
+    socket.close.assert_called_once()
     transport.connection_lost(None)
-    transport.abort()
-    assert receiver.lost == [1006]
-    socket.abort.assert_not_called()
+    assert transport._timer is None
 
 
 async def test_fault_of_who_is_held_back() -> None:
@@ -298,21 +294,14 @@ async def test_fault_of_who_is_held_back() -> None:
 
 async def test_no_timer_stays() -> None:
     """Neither deadline nor watch outlives the connection."""
-    transport, _socket, receiver = opened()
-    receiver.then = transport.pause_reading
-    transport.data_received(READ)
+    transport, _, _ = opened()
     transport.close(1000, "")
     closing = transport._timer
     transport.connection_lost(None)
-    held = transport._timer
     assert closing is not None
     assert closing.cancelled()
-    assert held is not None
-    assert not held.cancelled()
     assert transport._watch is not None
     assert transport._watch.slot is None
-    transport.abort()
-    assert held.cancelled()
 
 
 async def test_answers_after_the_end() -> None:
@@ -325,27 +314,22 @@ async def test_answers_after_the_end() -> None:
             if not transport.write(answer):
                 await transport.drain()
 
-    def answer() -> None:
-        tasks.append(asyncio.ensure_future(send()))
-        transport.pause_reading()
-
-    receiver.then = answer
+    receiver.then = lambda: tasks.append(asyncio.ensure_future(send()))
     transport.pause_writing()
-    transport.data_received(READ)
-    await ticks(2)
+    transport.data_received(READ * 2)
+    await asyncio.sleep(0)
     assert not tasks[0].done()
     written = socket.write.call_count
     socket.closing = True
     transport.connection_lost(None)
-    for _ in range(3):
-        await asyncio.wait_for(tasks[-1], 10)
-        assert receiver.lost == []
-        transport.resume_reading()
-        await ticks(1)
-    await asyncio.wait_for(tasks[-1], 10)
-    assert len(tasks) == 4
-    assert socket.write.call_count == written
+    await ticks(2)
+    assert tasks[0].done()
+    assert receiver.lost == []
+    await ticks(4)
     assert receiver.lost == [1006]
+    await asyncio.wait_for(asyncio.gather(*tasks), 10)
+    assert receiver.got == MANY * 2
+    assert socket.write.call_count == written
 
 
 async def test_over_tls() -> None:

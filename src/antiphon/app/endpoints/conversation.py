@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 from starlette.exceptions import HTTPException, WebSocketException
 
 from antiphon.app.binding import Handler, Session
-from antiphon.app.endpoints.outcome import stray
+from antiphon.app.endpoints.outcome import fault
 from antiphon.codec import Decoder, encode
 from antiphon.connection import OutboxFull, Phase, Prepared, WebSocket
 from antiphon.errors import WebSocketDisconnect
@@ -240,10 +240,8 @@ class Conversation:
             value = await self._on_message(ws, self._decode(message))
             if value is not None:
                 await self._reply(value)
-        except asyncio.CancelledError as cancelled:
-            await self._failed(stray(cancelled))
-        except Exception as error:
-            await self._failed(error)
+        except (Exception, asyncio.CancelledError) as raised:
+            await self._failed(fault(raised))
         if ws.inbox.waiting or ws.ended:
             await self._work()
         else:
@@ -267,10 +265,8 @@ class Conversation:
                     value = await value
                 if value is not None:
                     await self._reply(value)
-            except asyncio.CancelledError as cancelled:
-                await self._failed(stray(cancelled))
-            except Exception as error:
-                await self._failed(error)
+            except (Exception, asyncio.CancelledError) as raised:
+                await self._failed(fault(raised))
 
     async def _hand_over(self, call: Call, decode: Decoder) -> None:
         """Have a worker thread handle the messages that wait, together."""
@@ -294,8 +290,8 @@ class Conversation:
             await self._run("close")
         try:
             await self._session.close()
-        except Exception as error:
-            self._tell(error)
+        except (Exception, asyncio.CancelledError) as raised:
+            self._tell(fault(raised))
         self._finished = True
         self._host.finished(self)
         if self._over is not None and not self._over.done():
@@ -310,10 +306,8 @@ class Conversation:
             value = await self._call(handler, self._calls[event], subject)
             if value is not None:
                 await self._reply(value)
-        except asyncio.CancelledError as cancelled:
-            return await self._failed(stray(cancelled))
-        except Exception as error:
-            return await self._failed(error)
+        except (Exception, asyncio.CancelledError) as raised:
+            return await self._failed(fault(raised))
         return True
 
     async def _call(self, handler: Handler, call: Call, subject: Any) -> Any:
@@ -337,7 +331,8 @@ class Conversation:
                 value = await self._call(handler, self._calls["error"], error)
                 if value is not None:
                     await self._reply(value)
-            except Exception as worse:
+            except (Exception, asyncio.CancelledError) as raised:
+                worse = fault(raised)
                 worse.__cause__ = worse.__cause__ or error
                 error = worse
             else:

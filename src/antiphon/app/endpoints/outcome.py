@@ -61,17 +61,19 @@ def conclude(ws: WebSocket, error: BaseException) -> bool:
     return True
 
 
-def stray(cancelled: asyncio.CancelledError) -> Exception:
-    """The error of a handler that let through the cancellation of what it waited for.
+def fault(raised: Exception | asyncio.CancelledError) -> Exception:
+    """The error of a handler: what it raised, or that it let through a cancellation of what it waited for.
 
     Raises:
         CancelledError: It was the handler itself that was cancelled.
     """
+    if isinstance(raised, Exception):
+        return raised
     task = asyncio.current_task()
     if task is None or task.cancelling():
-        raise cancelled
+        raise raised
     error = RuntimeError("what a handler waited for was cancelled")
-    error.__cause__ = cancelled
+    error.__cause__ = raised
     return error
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack
 
 from antiphon.app.binding import Plan, Session, describe, is_async, plan
 from antiphon.app.endpoints.endpoint import GIVE_UP, Endpoint, left_until
-from antiphon.app.endpoints.outcome import stray
+from antiphon.app.endpoints.outcome import fault
 from antiphon.app.services import Services
 from antiphon.codec import MessageType
 from antiphon.connection import CaughtCloseCodes, Options, Phase, WebSocket
@@ -116,7 +116,7 @@ class ViewEndpoint(Endpoint):
             call = await self._plan.bind(session)
             await call(ws, None)
         except (Exception, asyncio.CancelledError) as raised:
-            error = stray(raised) if isinstance(raised, asyncio.CancelledError) else raised
+            error = fault(raised)
             if not self.conclude(ws, error):
                 self.services.observer(HandlerFailed(self.path, ws.id, error))
                 raise error from error.__cause__

@@ -244,11 +244,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         """The socket is gone, whoever closed it: what was read before is taken yet, then that is told."""
         if self._watch is not None:
             self._watch.stop()
-        if self._timer is not None:
-            self._timer.cancel()
         self.part()
-        # A receiver that is held back takes the rest when it can, but is not waited for without end.
-        self._timer = self._loop.call_later(self.terms.timeouts.close, self._let_go)
         self._read_on()
 
     def _let_go(self) -> None:
@@ -272,22 +268,23 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
 
     def _read_on(self) -> None:
         """Take the rest of what was read, and only then what comes, or more and more would wait."""
-        if self._parser is not None and self._parser.more:
+        if self.reading and self._parser is not None and self._parser.more:
             if not self._going_on:
                 self._going_on = True
                 self._loop.call_soon(self._go_on)
         elif self.parted is not None:
+            # A receiver that is held back has no room, and may never have: the rest goes with its peer.
             self._let_go()
         elif self.reading and not self.socket.is_closing():
             self.socket.resume_reading()
 
     def _go_on(self) -> None:
         self._going_on = False
-        if self.reading:
-            try:
+        try:
+            if self.reading:
                 self.data_received(b"")
-            finally:
-                self._read_on()
+        finally:
+            self._read_on()
 
     # --- Control frames, keepalive and the end -------------------------------------------------------
 
@@ -324,13 +321,11 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
             # and the peer's answer is still waited for.
             self._lose(code, reason)
             self.receiver = NOBODY
+            self.resume_reading()
 
     def abort(self) -> None:
         """Let the socket go at once, whatever waits."""
-        if self.parted is None:
-            self.socket.abort()
-        else:
-            self._let_go()
+        self.socket.abort()
 
     def fail(self, error: ProtocolError) -> None:
         """End the connection: say why, and listen no more."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from typing import Any
 
 
@@ -15,9 +14,6 @@ class Nowhere(asyncio.Transport):
 
     def write(self, data: Any) -> None:
         """It is gone."""
-
-    def writelines(self, list_of_data: Iterable[Any]) -> None:
-        """They are gone."""
 
     def get_write_buffer_size(self) -> int:
         """Nothing waits."""
@@ -34,10 +30,13 @@ class Nowhere(asyncio.Transport):
         """Nothing comes."""
 
     def is_closing(self) -> bool:
-        """It never does."""
+        """It never does: who writes to it need not be told."""
         return False
 
     def close(self) -> None:
+        """It stays."""
+
+    def abort(self) -> None:
         """It stays."""
 
 

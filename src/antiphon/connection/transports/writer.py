@@ -157,6 +157,7 @@ class FrameWriter:
         """The socket takes nothing any more: what is written goes nowhere, and nobody waits for it."""
         self.parted, self.socket = self.socket, NOWHERE
         self._write = NOWHERE.write
+        self._compression = None
         self._forget()
         self._write_on()
 
