@@ -482,16 +482,28 @@ class TestErrors:
                 await ws.ended()
         assert ended == [1011]
 
-    async def test_teardown_lets_a_cancellation_through(self, app: Antiphon, client: TestClient) -> None:
+    @pytest.mark.parametrize("view", [False, True])
+    async def test_teardown_lets_a_cancellation_through(
+        self, app: Antiphon, client: TestClient, view: bool
+    ) -> None:
         """A dependency whose teardown waited for something cancelled has failed; the connection is over."""
 
         async def resource() -> AsyncIterator[int]:
             yield 1
             raise asyncio.CancelledError
 
-        @app.events("/").on("message")
-        async def said(message: str, number: Annotated[int, Depends(resource)]) -> str:
-            return str(number)
+        if view:
+
+            @app.websocket("/")
+            async def looks(ws: WebSocket, number: Annotated[int, Depends(resource)]) -> None:
+                await ws.send(str(number))
+                await ws.receive()
+
+        else:
+
+            @app.events("/").on("message")
+            async def said(message: str, number: Annotated[int, Depends(resource)]) -> str:
+                return str(number)
 
         async with client.websocket("/") as ws:
             await ws.send("x")
@@ -499,6 +511,29 @@ class TestErrors:
             await ws.close()
             with pytest.raises(RuntimeError, match="cancelled"):
                 await ws.ended()
+
+    @pytest.mark.parametrize("view", [False, True])
+    async def test_factory_lets_a_cancellation_through(
+        self, app: Antiphon, watcher: TestClient, view: bool
+    ) -> None:
+        """A dependency that waited for something cancelled has failed: nobody is let in."""
+
+        async def resource() -> int:
+            raise asyncio.CancelledError
+
+        if view:
+
+            @app.websocket("/")
+            async def looks(number: Annotated[int, Depends(resource)]) -> None:
+                """Not reached."""
+
+        else:
+
+            @app.events("/").on("message")
+            async def said(message: str, number: Annotated[int, Depends(resource)]) -> None:
+                """Not reached."""
+
+        assert (await refused(watcher)).status == 500
 
     async def test_deliberate_ends_pass_it_by(self, app: Antiphon, client: TestClient) -> None:
         """WebSocketException and HTTPException are decisions, no errors: they close as they say."""

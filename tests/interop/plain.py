@@ -33,6 +33,17 @@ async def raises_after_accept(receive: Any, send: Any) -> None:
     raise LookupError("secret")
 
 
+async def cancelled_first(receive: Any, send: Any) -> None:
+    """What it waits for is cancelled, not it."""
+    raise asyncio.CancelledError
+
+
+async def cancelled_after_accept(receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    raise asyncio.CancelledError
+
+
 async def returns_first(receive: Any, send: Any) -> None:
     await receive()
 
@@ -98,6 +109,8 @@ PATHS = {
     for each in (
         raises_first,
         raises_after_accept,
+        cancelled_first,
+        cancelled_after_accept,
         returns_first,
         returns_after_accept,
         bad_code,

@@ -125,7 +125,7 @@ async def end(url: str) -> tuple[int | None, str | None]:
         return ws.close_code, ws.close_reason
 
 
-@pytest.mark.parametrize("path", ["raises_first", "returns_first"])
+@pytest.mark.parametrize("path", ["raises_first", "cancelled_first", "returns_first"])
 async def test_no_answer_to_the_handshake(server: LiveServer, path: str) -> None:
     """Who raises or returns before accepting has refused with 500, and nothing of the error is told."""
     response = await refusal(server.ws(f"/{path}?{path}"))
@@ -137,6 +137,7 @@ async def test_ends_after_accept(server: LiveServer, ours: bool) -> None:
     """An error closes with 1011, a return with 1000; uvicorn's own breaks the connection in both cases."""
     broken = (1006, "")
     assert await end(server.ws("/raises_after_accept?a")) == ((1011, "") if ours else broken)
+    assert await end(server.ws("/cancelled_after_accept?e")) == ((1011, "") if ours else broken)
     assert await end(server.ws("/returns_after_accept?b")) == ((1000, "") if ours else broken)
     assert await end(server.ws("/bad_code?c")) == ((1011, "") if ours else broken)
 
@@ -209,4 +210,5 @@ def test_log_is_quiet(our_server: LiveServer) -> None:
     """Errors of the application are logged with a traceback; clients that go are not worth one."""
     output = our_server.output()
     assert output.count("LookupError: secret") == 2
-    assert output.count("Traceback") == 4, output
+    assert output.count("RuntimeError: something that was waited for was cancelled") == 2
+    assert output.count("Traceback") == 6, output

@@ -1,6 +1,6 @@
 """What belongs to an event loop: tick, timers, eager tasks, other threads, transports, their sockets."""
 
-from antiphon.loop.eager import EagerTasks, eager_tasks
+from antiphon.loop.eager import EagerTasks, eager_tasks, fault
 from antiphon.loop.ends import local_end, remote_end
 from antiphon.loop.fastnet import LoopFactory, with_fastnet
 from antiphon.loop.mailbox import Mailbox, mailbox_of
@@ -19,6 +19,7 @@ __all__ = [
     "Wheel",
     "WorkerThreads",
     "eager_tasks",
+    "fault",
     "harmless",
     "local_end",
     "mailbox_of",

@@ -206,3 +206,22 @@ _ready_of = ForEachLoop(EagerTasks)
 def eager_tasks() -> EagerTasks:
     """The tasks that stand ready on the running event loop."""
     return _ready_of(asyncio.get_running_loop())
+
+
+def fault(raised: Exception | asyncio.CancelledError) -> Exception:
+    """What a coroutine of the application raised, as an error of its own.
+
+    One that lets through the cancellation of something else that it waited for has failed; it is not
+    cancelled itself, and nobody expects it to end in silence.
+
+    Raises:
+        CancelledError: The task it runs in was cancelled.
+    """
+    if isinstance(raised, Exception):
+        return raised
+    task = asyncio.current_task()
+    if task is None or task.cancelling():
+        raise raised
+    error = RuntimeError("something that was waited for was cancelled")
+    error.__cause__ = raised
+    return error

@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 
 from antiphon.connection import DENIAL, Headers, Terms
 from antiphon.connection.transports.direct import EXTENSION, DirectTransport
-from antiphon.loop import local_end, remote_end, wheel_of
+from antiphon.loop import fault, local_end, remote_end, wheel_of
 from antiphon.server.bridge import AsgiBridge
 from antiphon.server.reception import reception_of
 from antiphon.wire import (
@@ -200,8 +200,8 @@ class WebSocketProtocol(asyncio.Protocol):
             await self._config.loaded_app(scope, bridge.receive, bridge.send)
         except ClientDisconnected:
             """Nothing that the application could have done about it."""
-        except Exception:
-            logger.exception("Exception in ASGI application")
+        except (Exception, asyncio.CancelledError) as raised:
+            logger.error("Exception in ASGI application", exc_info=fault(raised))
             code, why = CloseCode.INTERNAL_ERROR, b"Internal Server Error"
         # It has returned: end what only it could have gone on with.
         direct = self._direct

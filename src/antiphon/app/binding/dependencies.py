@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 from starlette.requests import HTTPConnection
 
 from antiphon.errors import ConfigurationError
-from antiphon.loop import WorkerThreads
+from antiphon.loop import WorkerThreads, fault
 
 Scope = Literal["connection", "app"]
 Key = type[Any] | str
@@ -179,7 +179,7 @@ class Session:
             except BaseException as error:
                 failed = failed or error
         if failed is not None:
-            raise failed
+            raise fault(failed) if isinstance(failed, asyncio.CancelledError) else failed
 
     async def _make_once(self, function: Callable[..., Any], call: Callable[[], Any]) -> Any:
         """Let many connections wait for one making; what failed may be tried again by whoever asks next."""

@@ -15,11 +15,10 @@ from typing import Any, Literal, Protocol
 from starlette.exceptions import HTTPException, WebSocketException
 
 from antiphon.app.binding import Handler, Session
-from antiphon.app.endpoints.outcome import fault
 from antiphon.codec import Decoder, encode
 from antiphon.connection import OutboxFull, Phase, Prepared, WebSocket
 from antiphon.errors import WebSocketDisconnect
-from antiphon.loop import EagerTasks, eager_tasks, harmless
+from antiphon.loop import EagerTasks, eager_tasks, fault, harmless
 
 logger = logging.getLogger("antiphon")
 
@@ -118,8 +117,8 @@ class Conversation:
             self._calls = await self._bind()
             if self._host.accepts_first:
                 ws.open()
-        except Exception as error:
-            self._conclude(error)
+        except (Exception, asyncio.CancelledError) as raised:
+            self._conclude(fault(raised))
         else:
             self._begun = True
             on_message = self._host.handlers.get("message")
@@ -290,8 +289,8 @@ class Conversation:
             await self._run("close")
         try:
             await self._session.close()
-        except (Exception, asyncio.CancelledError) as raised:
-            self._tell(fault(raised))
+        except Exception as error:
+            self._tell(error)
         self._finished = True
         self._host.finished(self)
         if self._over is not None and not self._over.done():

@@ -5,7 +5,6 @@ Clients are told a code and, where the application chose it, a reason; never the
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -59,22 +58,6 @@ def conclude(ws: WebSocket, error: BaseException) -> bool:
             return False
     logger.info("%r ended: %s", ws, error)
     return True
-
-
-def fault(raised: Exception | asyncio.CancelledError) -> Exception:
-    """The error of a handler: what it raised, or that it let through a cancellation of what it waited for.
-
-    Raises:
-        CancelledError: It was the handler itself that was cancelled.
-    """
-    if isinstance(raised, Exception):
-        return raised
-    task = asyncio.current_task()
-    if task is None or task.cancelling():
-        raise raised
-    error = RuntimeError("what a handler waited for was cancelled")
-    error.__cause__ = raised
-    return error
 
 
 def _end(

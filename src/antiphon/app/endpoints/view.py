@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any, TypedDict, Unpack
 
 from antiphon.app.binding import Plan, Session, describe, is_async, plan
-from antiphon.app.endpoints.endpoint import GIVE_UP, Endpoint, left_until
-from antiphon.app.endpoints.outcome import fault
+from antiphon.app.endpoints.endpoint import GIVE_UP, Endpoint, leave, left_until
 from antiphon.app.services import Services
 from antiphon.codec import MessageType
 from antiphon.connection import CaughtCloseCodes, Options, Phase, WebSocket
 from antiphon.errors import BindingError, ConfigurationError
+from antiphon.loop import fault
 from antiphon.signals import HandlerFailed
 
 logger = logging.getLogger("antiphon")
@@ -76,10 +76,12 @@ class ViewEndpoint(Endpoint):
             task.cancel()
             await asyncio.wait([task])
             raise
-        if task.done():
-            await task
-        else:
+        if not task.done():
             task.add_done_callback(self._report)
+        elif task.cancelled():
+            leave(ws)
+        else:
+            await task
 
     def opened(self, ws: WebSocket) -> None:
         super().opened(ws)

@@ -145,7 +145,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         return self.socket.get_write_buffer_size()
 
     def when_gone(self, callback: Callable[[DirectTransport, asyncio.Transport], None]) -> None:
-        """Have a function called with the socket, when it is gone and all that came from it is taken."""
+        """Have a function called with the socket, when it is gone and what came is taken or dropped."""
         self._gone = callback
 
     def attach(self, receiver: Receiver) -> None:
@@ -241,21 +241,21 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         self._set_deadline()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The socket is gone, whoever closed it: what was read before is taken yet, then that is told."""
+        """The socket is gone, whoever closed it: who has room takes what was read before, then is told."""
         if self._watch is not None:
             self._watch.stop()
         self.part()
         self._read_on()
 
-    def _let_go(self) -> None:
+    def _let_go(self, socket: asyncio.Transport) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._handshake = self._parser = None
         self._session.lost()
         gone, self._gone = self._gone, None
-        if gone is not None and self.parted is not None:
-            gone(self, self.parted)
+        if gone is not None:
+            gone(self, socket)
         self._lose(self._session.code or 1006, self._session.reason)
 
     def _take_turns(self) -> None:
@@ -274,7 +274,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
                 self._loop.call_soon(self._go_on)
         elif self.parted is not None:
             # A receiver that is held back has no room, and may never have: the rest goes with its peer.
-            self._let_go()
+            self._let_go(self.parted)
         elif self.reading and not self.socket.is_closing():
             self.socket.resume_reading()
 

@@ -26,9 +26,6 @@ class Nowhere(asyncio.Transport):
     def pause_reading(self) -> None:
         """Nothing comes."""
 
-    def resume_reading(self) -> None:
-        """Nothing comes."""
-
     def is_closing(self) -> bool:
         """It never does: who writes to it need not be told."""
         return False
