@@ -68,8 +68,8 @@ def test_a_quick_run_measures_ours_and_the_limit(tmp_path: Path) -> None:
     (table,) = written["tables"]
     rows = {row["peer"]: row for row in table["rows"]}
     for name in ("raw-uvloop", "antiphon-event", "antiphon-view", "antiphon-thread"):
-        (measured,) = rows[name]["samples"]
         assert rows[name]["failed"] is None
+        (measured,) = rows[name]["samples"]
         assert measured["cpu_us"] > 0
         assert measured["per_second"] > 100
         assert 0 < measured["p50_us"] <= measured["p99_us"]

@@ -121,8 +121,10 @@ async def test_under_uvicorn() -> None:
     """Under uvicorn's own command WebSockets are counted as well, with the defaults."""
     command = [".venv/bin/uvicorn", APP, "--port", "{port}", "--ws", "antiphon.server:WebSocketProtocol"]
     with LiveServer(command) as server:
-        heads = [await accepted(server) for _ in range(2 * (Limits().connections_per_second or 0) + 100)]
-    assert b" 101 " in heads[0]
+        # All at once: one after the other they may be too few in a second, on a busy machine.
+        crowd = 2 * (Limits().connections_per_second or 0) + 100
+        heads = await asyncio.gather(*(accepted(server) for _ in range(crowd)))
+    assert any(b" 101 " in head for head in heads)
     assert any(b" 503 " in head for head in heads)
 
 
