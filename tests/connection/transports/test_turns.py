@@ -206,27 +206,16 @@ async def test_receiver_raises_at_the_end() -> None:
     assert transport._timer is None
 
 
-async def test_close_frame_before_the_end() -> None:
-    """A close frame that waits for its turn when the socket is gone says how the connection ended."""
+@pytest.mark.parametrize(("last", "code"), [(close(1000), 1000), (b"\xff\xff", 1002)])
+async def test_close_frame_or_fault_before_the_end(last: bytes, code: int) -> None:
+    """A close frame, or a fault, that waits for its turn when the socket is gone says how it ended."""
     transport, socket, receiver = opened()
-    transport.data_received(READ + close(1000))
+    transport.data_received(READ + last)
     socket.closing = True
     transport.connection_lost(None)
     await ticks(4)
     assert receiver.got == MANY
-    assert receiver.lost == [1000]
-    assert transport._timer is None
-
-
-async def test_fault_before_the_end() -> None:
-    """A fault that waits for its turn when the socket is gone ends the connection, and is told."""
-    transport, socket, receiver = opened()
-    transport.data_received(READ + b"\xff\xff")
-    socket.closing = True
-    transport.connection_lost(None)
-    await ticks(4)
-    assert receiver.got == MANY
-    assert receiver.lost == [1002]
+    assert receiver.lost == [code]
     assert transport._timer is None
 
 
