@@ -482,6 +482,35 @@ class TestErrors:
                 await ws.ended()
         assert ended == [1011]
 
+    async def test_cancels_itself(self, app: Antiphon, client: TestClient) -> None:
+        """A handler whose task the application cancels has failed; what follows in that task is not."""
+        endpoint = app.events("/")
+
+        @endpoint.on("message")
+        async def said(message: str) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(0)
+
+        async def fails() -> None:
+            raise LookupError
+
+        @endpoint.on("error")
+        async def failed(error: Exception) -> str:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(fails())
+                    await asyncio.Event().wait()
+            except* LookupError:
+                """Of a task that is being cancelled it would be a CancelledError."""
+            return str(error)
+
+        async with client.websocket("/") as ws:
+            for _ in range(3):
+                await ws.send("x")
+                assert "was cancelled" in await ws.receive()
+
     @pytest.mark.parametrize("view", [False, True])
     async def test_teardown_lets_a_cancellation_through(
         self, app: Antiphon, client: TestClient, view: bool

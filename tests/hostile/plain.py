@@ -9,6 +9,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         return
     if scope["path"] == "/late":
         await asyncio.sleep(0.2)
+    if scope["path"] == "/deaf":
+        await asyncio.Event().wait()
     await receive()
     if scope["path"] == "/never":
         await asyncio.Event().wait()

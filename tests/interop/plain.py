@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+from uvicorn.protocols.utils import ClientDisconnected
+
 #: What an application was told, by the key of its connection.
 seen: dict[str, asyncio.Future[Any]] = {}
 
@@ -42,6 +44,45 @@ async def cancelled_after_accept(receive: Any, send: Any) -> None:
     await receive()
     await send({"type": "websocket.accept"})
     raise asyncio.CancelledError
+
+
+async def cancels_itself_first(receive: Any, send: Any) -> None:
+    """Somebody cancels its task, who is not the server."""
+    await cancels_itself()
+
+
+async def cancels_itself_after_accept(receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    await cancels_itself()
+
+
+async def cancels_itself() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0)
+
+
+async def exits_first(receive: Any, send: Any) -> None:
+    raise SystemExit(3)
+
+
+async def exits_after_accept(receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    raise SystemExit(3)
+
+
+async def another_is_gone(receive: Any, send: Any) -> None:
+    """It lets through that somebody else's client is gone."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    raise ClientDisconnected
+
+
+async def waits_first(receive: Any, send: Any) -> None:
+    await asyncio.Event().wait()
 
 
 async def returns_first(receive: Any, send: Any) -> None:
@@ -111,6 +152,12 @@ PATHS = {
         raises_after_accept,
         cancelled_first,
         cancelled_after_accept,
+        cancels_itself_first,
+        cancels_itself_after_accept,
+        exits_first,
+        exits_after_accept,
+        another_is_gone,
+        waits_first,
         returns_first,
         returns_after_accept,
         bad_code,

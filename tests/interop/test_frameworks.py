@@ -125,7 +125,9 @@ async def end(url: str) -> tuple[int | None, str | None]:
         return ws.close_code, ws.close_reason
 
 
-@pytest.mark.parametrize("path", ["raises_first", "cancelled_first", "returns_first"])
+@pytest.mark.parametrize(
+    "path", ["raises_first", "cancelled_first", "cancels_itself_first", "exits_first", "returns_first"]
+)
 async def test_no_answer_to_the_handshake(server: LiveServer, path: str) -> None:
     """Who raises or returns before accepting has refused with 500, and nothing of the error is told."""
     response = await refusal(server.ws(f"/{path}?{path}"))
@@ -138,6 +140,9 @@ async def test_ends_after_accept(server: LiveServer, ours: bool) -> None:
     broken = (1006, "")
     assert await end(server.ws("/raises_after_accept?a")) == ((1011, "") if ours else broken)
     assert await end(server.ws("/cancelled_after_accept?e")) == ((1011, "") if ours else broken)
+    assert await end(server.ws("/cancels_itself_after_accept?f")) == ((1011, "") if ours else broken)
+    assert await end(server.ws("/exits_after_accept?g")) == ((1011, "") if ours else broken)
+    assert await end(server.ws("/another_is_gone?h")) == ((1011, "") if ours else broken)
     assert await end(server.ws("/returns_after_accept?b")) == ((1000, "") if ours else broken)
     assert await end(server.ws("/bad_code?c")) == ((1011, "") if ours else broken)
 
@@ -210,5 +215,7 @@ def test_log_is_quiet(our_server: LiveServer) -> None:
     """Errors of the application are logged with a traceback; clients that go are not worth one."""
     output = our_server.output()
     assert output.count("LookupError: secret") == 2
-    assert output.count("RuntimeError: something that was waited for was cancelled") == 2
-    assert output.count("Traceback") == 6, output
+    assert output.count("RuntimeError: a function of the application was cancelled") == 4
+    assert output.count("RuntimeError: a function of the application raised SystemExit") == 2
+    # And one each for a bad close code, a subprotocol that was not offered, somebody else's client.
+    assert output.count("Traceback") == 11, output

@@ -1,6 +1,7 @@
 """Tasks that begin at once: what they share with whoever starts them."""
 
 import asyncio
+import contextlib
 import contextvars
 from collections.abc import Coroutine
 from typing import Any
@@ -105,3 +106,26 @@ async def test_kept_task(eager: EagerTasks) -> None:
     await settled(eager)
     assert later == [False, False]
     assert told == ["done", "done"]
+
+
+async def test_cancelled_at_first(eager: EagerTasks) -> None:
+    """Who cancels its task before it first waits is cancelled once, as in any task."""
+    told: list[object] = []
+
+    async def cancels_itself() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        told.append(task.cancelling())
+        await asyncio.sleep(0)
+        told.append("goes on")
+
+    ordinary = asyncio.create_task(cancels_itself())
+    await ordinary
+    begun = await start(eager, cancels_itself())
+    assert begun is not None
+    assert begun is not ordinary
+    await begun
+    assert told == [1, "goes on"] * 2

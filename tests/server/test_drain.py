@@ -97,11 +97,12 @@ async def test_handlers_that_do_not_end() -> None:
     assert "tidy" in server.output()
 
 
-async def test_handshakes_under_way() -> None:
+@pytest.mark.parametrize(("app", "path"), [(APP, "/never"), (PLAIN, "/never"), (PLAIN, "/deaf")])
+async def test_handshakes_under_way(app: str, path: str) -> None:
     """A handshake that waits for its answer, or is not complete, is refused or dropped."""
-    with LiveServer.antiphon(APP, "--timeout", "drain=1") as server:
+    with LiveServer.antiphon(app, "--timeout", "drain=1") as server:
         async with Peer.raw(server) as waiting, Peer.raw(server) as begun, Peer.open(server) as told:
-            await waiting.send(request("/never"))
+            await waiting.send(request(path))
             await begun.send(request()[:50])
             await told.send(client_frame(9))
             await told.frame()

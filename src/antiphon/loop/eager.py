@@ -26,6 +26,7 @@ from sys import getrefcount
 from typing import Any
 
 from antiphon.loop.each import ForEachLoop
+from antiphon.loop.threads import harmless
 
 #: Tasks that stand ready at most; where none does, a coroutine gets an ordinary task.
 MOST = 16
@@ -77,7 +78,9 @@ class Ready:
         assert wakeup is not None
         self.run(wakeup, self)
         if not self.usable:
+            # It is being cancelled now; that it was asked to be has been counted.
             self.task.cancel()
+            self.task.uncancel()
 
     @types.coroutine
     def _stand(self) -> Generator[Any, Any, None]:
@@ -208,20 +211,27 @@ def eager_tasks() -> EagerTasks:
     return _ready_of(asyncio.get_running_loop())
 
 
-def fault(raised: Exception | asyncio.CancelledError) -> Exception:
-    """What a coroutine of the application raised, as an error of its own.
+def fault(raised: BaseException, stopped: bool = True) -> Exception:
+    """What a coroutine of the application raised, as an exception that ends no more than its connection.
 
-    One that lets through the cancellation of something else that it waited for has failed; it is not
-    cancelled itself, and nobody expects it to end in silence.
+    One that lets through the cancellation of something else that it waited for has failed, and so has one
+    whose task the application cancelled: nobody expects either to end in silence.
+
+    Args:
+        raised: What it raised.
+        stopped: Whether it may be that whoever runs the task has cancelled it, which is no failure.
 
     Raises:
-        CancelledError: The task it runs in was cancelled.
+        CancelledError: The task was stopped.
+        GeneratorExit: The coroutine is being closed, and cannot do anything about it.
     """
-    if isinstance(raised, Exception):
-        return raised
-    task = asyncio.current_task()
-    if task is None or task.cancelling():
+    if isinstance(raised, GeneratorExit):
         raise raised
-    error = RuntimeError("something that was waited for was cancelled")
-    error.__cause__ = raised
-    return error
+    if isinstance(raised, asyncio.CancelledError):
+        task = asyncio.current_task()
+        if stopped and (task is None or task.cancelling()):
+            raise raised
+        # The task has more to do, and in peace.
+        while task is not None and task.uncancel():
+            pass
+    return harmless(raised)

@@ -117,13 +117,16 @@ def _fail(result: asyncio.Future[Any], error: BaseException) -> None:
 
 
 def harmless(error: BaseException) -> Exception:
-    """An exception of a plain function as one that ends no more than what awaits it.
+    """What a function of the application raised, as an exception that ends no more than what awaits it.
 
     ``sys.exit`` in a thread ends that thread; in a task it would end the event loop, and with it
     everybody's connections.
     """
     if isinstance(error, Exception):
         return error
-    tamed = RuntimeError(f"a plain function raised {type(error).__name__}")
+    did = f"raised {type(error).__name__}"
+    if isinstance(error, asyncio.CancelledError):
+        did = "was cancelled, or something that it waited for"
+    tamed = RuntimeError(f"a function of the application {did}")
     tamed.__cause__ = error
     return tamed

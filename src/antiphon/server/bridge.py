@@ -49,6 +49,11 @@ class AsgiBridge:
         """Whether the application speaks ASGI, rather than having taken the connection over."""
         return self._transport is not None
 
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is over."""
+        return self._lost is not None
+
     async def receive(self) -> Event:
         """The next event: connect, receive or disconnect."""
         if self._connect:

@@ -143,8 +143,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """The server stops: refuse what is not answered (uvicorn calls this)."""
-        if self._direct is not None:
-            self._direct.reject(503, (), b"the server stops")
+        self.direct().reject(503, (), b"the server stops")
 
     def turn(self) -> None:
         """The application took too long to answer."""
@@ -198,10 +197,10 @@ class WebSocketProtocol(asyncio.Protocol):
         code, why = CloseCode.NORMAL_CLOSURE, b"the application did not answer the handshake"
         try:
             await self._config.loaded_app(scope, bridge.receive, bridge.send)
-        except ClientDisconnected:
-            """Nothing that the application could have done about it."""
-        except (Exception, asyncio.CancelledError) as raised:
-            logger.error("Exception in ASGI application", exc_info=fault(raised))
+        except BaseException as raised:
+            # That its own client is gone is nothing that the application could have done about.
+            if not (bridge.lost and isinstance(raised, ClientDisconnected)):
+                logger.error("Exception in ASGI application", exc_info=fault(raised, self._over))
             code, why = CloseCode.INTERNAL_ERROR, b"Internal Server Error"
         # It has returned: end what only it could have gone on with.
         direct = self._direct
@@ -211,6 +210,12 @@ class WebSocketProtocol(asyncio.Protocol):
             self.direct(self._terms).reject(500, (), why)
         elif bridge.attached:
             bridge.finish(code)
+
+    @property
+    def _over(self) -> bool:
+        """Whether the connection has ended; before that, no server cancels what serves it."""
+        direct = self._direct
+        return self._lost or (direct is not None and not direct.connecting and not direct.open)
 
     # --- Who answers the handshake -------------------------------------------------------------------
 

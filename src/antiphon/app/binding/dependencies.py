@@ -179,7 +179,7 @@ class Session:
             except BaseException as error:
                 failed = failed or error
         if failed is not None:
-            raise fault(failed) if isinstance(failed, asyncio.CancelledError) else failed
+            raise fault(failed)
 
     async def _make_once(self, function: Callable[..., Any], call: Callable[[], Any]) -> Any:
         """Let many connections wait for one making; what failed may be tried again by whoever asks next."""

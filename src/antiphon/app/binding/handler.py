@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from antiphon.app.binding.dependencies import is_async
+from antiphon.app.binding.dependencies import Session, is_async
 from antiphon.app.binding.plan import Plan
 from antiphon.codec import Decoder
 
@@ -31,3 +31,11 @@ class Handler:
         self.decode = decode
         self.is_async = is_async(function)
         self.is_inline = inline
+
+    async def run(self, call: Callable[[Any, Any], Any], session: Session, subject: Any) -> Any:
+        """Make a call of it where it belongs: on the event loop, or in a worker thread."""
+        if self.is_async:
+            return await call(session.connection, subject)
+        if self.is_inline:
+            return call(session.connection, subject)
+        return await session.threads.run(call, session.connection, subject)

@@ -83,6 +83,8 @@ class Conversation:
         "_on_message",
         "_over",
         "_session",
+        "_started",
+        "_stopped",
         "_worker",
         "_ws",
         "failure",
@@ -94,6 +96,8 @@ class Conversation:
         self._session = session
         self._calls: Mapping[Event, Call] = {}
         self._begun = False
+        self._started = False
+        self._stopped = False
         self._finished = False
         self._begins = False
         self._decode: Decoder
@@ -117,8 +121,8 @@ class Conversation:
             self._calls = await self._bind()
             if self._host.accepts_first:
                 ws.open()
-        except (Exception, asyncio.CancelledError) as raised:
-            self._conclude(fault(raised))
+        except BaseException as raised:
+            self._conclude(self._fault(raised))
         else:
             self._begun = True
             on_message = self._host.handlers.get("message")
@@ -133,6 +137,7 @@ class Conversation:
                 ws.open() if succeeded else ws.refuse(500)
             elif ws.accepted and not succeeded:
                 ws.end(1011)
+        self._started = True
         self._busy = False
         self._worker = None
         if ws.inbox.waiting or ws.ended:
@@ -155,6 +160,7 @@ class Conversation:
 
     async def abandon(self) -> None:
         """Stop what runs, then run ``close``: the server does not wait any longer."""
+        self._stopped = True
         worker, self._worker = self._worker, None
         if worker is not None and worker is not asyncio.current_task():
             worker.cancel()
@@ -216,7 +222,7 @@ class Conversation:
                 ws.overflow(full)
                 trouble = None
             # Whoever called this, it is not what was cancelled.
-            except (Exception, asyncio.CancelledError) as error:
+            except BaseException as error:
                 trouble = harmless(error)
             left = () if ws.closed_here else tuple(rest)
             if left:
@@ -239,8 +245,8 @@ class Conversation:
             value = await self._on_message(ws, self._decode(message))
             if value is not None:
                 await self._reply(value)
-        except (Exception, asyncio.CancelledError) as raised:
-            await self._failed(fault(raised))
+        except BaseException as raised:
+            await self._failed(self._fault(raised))
         if ws.inbox.waiting or ws.ended:
             await self._work()
         else:
@@ -264,8 +270,8 @@ class Conversation:
                     value = await value
                 if value is not None:
                     await self._reply(value)
-            except (Exception, asyncio.CancelledError) as raised:
-                await self._failed(fault(raised))
+            except BaseException as raised:
+                await self._failed(self._fault(raised))
 
     async def _hand_over(self, call: Call, decode: Decoder) -> None:
         """Have a worker thread handle the messages that wait, together."""
@@ -289,8 +295,8 @@ class Conversation:
             await self._run("close")
         try:
             await self._session.close()
-        except Exception as error:
-            self._tell(error)
+        except BaseException as raised:
+            self._tell(self._fault(raised))
         self._finished = True
         self._host.finished(self)
         if self._over is not None and not self._over.done():
@@ -302,23 +308,23 @@ class Conversation:
         if handler is None:
             return True
         try:
-            value = await self._call(handler, self._calls[event], subject)
+            value = await handler.run(self._calls[event], self._session, subject)
             if value is not None:
                 await self._reply(value)
-        except (Exception, asyncio.CancelledError) as raised:
-            return await self._failed(fault(raised))
+        except BaseException as raised:
+            return await self._failed(self._fault(raised))
         return True
-
-    async def _call(self, handler: Handler, call: Call, subject: Any) -> Any:
-        if handler.is_async:
-            return await call(self._ws, subject)
-        if handler.is_inline:
-            return call(self._ws, subject)
-        return await self._session.threads.run(call, self._ws, subject)
 
     async def _reply(self, value: Any) -> None:
         if not self._ws.closed:
             await self._ws.write(encode(value))
+
+    def _fault(self, raised: BaseException) -> Exception:
+        """What a handler raised, as an error; unless it is that the handlers are being stopped."""
+        # Whoever called the application stops it by cancelling the call, which lasts until the start is over.
+        # Our own server ends the connection before.
+        called = not self._started and (self._ws.ended or not self._ws.outlives_application)
+        return fault(raised, self._stopped or called)
 
     async def _failed(self, error: Exception) -> bool:
         """Deal with what a handler raised; True when it was no failure but the connection's end."""
@@ -327,11 +333,11 @@ class Conversation:
         handler = self._host.handlers.get("error")
         if handler is not None and not isinstance(error, (WebSocketException, HTTPException)):
             try:
-                value = await self._call(handler, self._calls["error"], error)
+                value = await handler.run(self._calls["error"], self._session, error)
                 if value is not None:
                     await self._reply(value)
-            except (Exception, asyncio.CancelledError) as raised:
-                worse = fault(raised)
+            except BaseException as raised:
+                worse = self._fault(raised)
                 worse.__cause__ = worse.__cause__ or error
                 error = worse
             else:

@@ -32,6 +32,15 @@ def conclude(ws: WebSocket, error: BaseException) -> bool:
     Returns:
         Whether the exception is dealt with; if not, it belongs into the server's log.
     """
+    try:
+        return _do_as_demanded(ws, error)
+    except Exception as unsendable:
+        logger.error("%r: nobody can be told what its handler raised: %s", ws, unsendable, exc_info=error)
+        _end(ws, 500, 1011, "")
+        return True
+
+
+def _do_as_demanded(ws: WebSocket, error: BaseException) -> bool:
     match error:
         # Another connection's disconnect, which the handler let through, is not this one's end.
         case WebSocketDisconnect() if ws.closed:
@@ -65,11 +74,7 @@ def _end(
 ) -> None:
     if ws.phase is Phase.CONNECTING:
         pairs = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
-        try:
-            ws.refuse(status, pairs, reason.encode())
-        except ValueError as error:
-            logger.error("%r cannot be refused with %d and these headers: %s", ws, status, error)
-            ws.refuse(500)
+        ws.refuse(status, pairs, reason.encode())
     elif ws.accepted:
         ws.end(code if is_valid_code(code) else CloseCode.INTERNAL_ERROR, _short(reason))
 

@@ -42,6 +42,7 @@ class ViewEndpoint(Endpoint):
         self.view = view
         self._plan: Plan | None = None
         self._views: set[asyncio.Task[None]] = set()
+        self._stopped: set[asyncio.Task[None] | None] = set()
         self._unanswered: dict[str, asyncio.Future[None]] = {}
 
     def install(self, services: Services) -> None:
@@ -73,7 +74,7 @@ class ViewEndpoint(Endpoint):
         try:
             await answered
         except asyncio.CancelledError:
-            task.cancel()
+            self._stop(task)
             await asyncio.wait([task])
             raise
         if not task.done():
@@ -97,7 +98,11 @@ class ViewEndpoint(Endpoint):
             if self._views:
                 await asyncio.wait(self._views, timeout=left_until(until))
             for task in self._views:
-                task.cancel()
+                self._stop(task)
+
+    def _stop(self, task: asyncio.Task[None]) -> None:
+        self._stopped.add(task)
+        task.cancel()
 
     def _answered(self, ws: WebSocket) -> None:
         answered = self._unanswered.pop(ws.id, None)
@@ -106,6 +111,7 @@ class ViewEndpoint(Endpoint):
 
     def _view_ended(self, ws: WebSocket, task: asyncio.Task[None]) -> None:
         self._views.discard(task)
+        self._stopped.discard(task)
         self._answered(ws)
 
     def _report(self, task: asyncio.Task[None]) -> None:
@@ -117,8 +123,10 @@ class ViewEndpoint(Endpoint):
         try:
             call = await self._plan.bind(session)
             await call(ws, None)
-        except (Exception, asyncio.CancelledError) as raised:
-            error = fault(raised)
+        except BaseException as raised:
+            # Another server stops it by cancelling its own call.
+            stopped = asyncio.current_task() in self._stopped or not ws.outlives_application
+            error = fault(raised, stopped)
             if not self.conclude(ws, error):
                 self.services.observer(HandlerFailed(self.path, ws.id, error))
                 raise error from error.__cause__

@@ -1,0 +1,156 @@
+"""Functions of an application that end in every way there is, each at every place: `/place?how=…`."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from starlette.exceptions import HTTPException
+
+from antiphon import Antiphon, Depends, WebSocket, WebSocketException
+from antiphon.app.endpoints import EventEndpoint
+
+app = Antiphon()
+made: list[str] = []
+torn: list[str] = []
+
+
+def ends(how: str) -> Any:
+    """End as told, without waiting for anything."""
+    match how:
+        case "cancelled":
+            raise asyncio.CancelledError
+        case "exits":
+            raise SystemExit(3)
+        case "interrupted":
+            raise KeyboardInterrupt
+        case "several":
+            raise BaseExceptionGroup("several", [SystemExit(3), ValueError()])
+        case "no JSON":
+            raise HTTPException(400, detail=object())  # type: ignore[arg-type]
+        case "no UTF-8":
+            raise WebSocketException(4001, "\ud800")
+        case "no Latin-1":
+            raise HTTPException(400, headers={"x-why": "€"})
+    raise LookupError(how)
+
+
+async def ends_later(how: str) -> None:
+    """The same when it has waited; or as one whose task somebody cancels."""
+    if how == "cancels itself":
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+    await asyncio.sleep(0)
+    ends(how)
+
+
+async def resource(ws: WebSocket) -> AsyncIterator[str]:
+    how = ws.query_params["how"]
+    made.append(how)
+    yield how
+    torn.append(how)
+
+
+async def failing_factory(how: str) -> None:
+    await ends_later(how)
+
+
+async def failing_teardown(how: str) -> AsyncIterator[None]:
+    yield
+    await ends_later(how)
+
+
+How = Annotated[str, Depends(resource)]
+Factory = Annotated[None, Depends(failing_factory)]
+Teardown = Annotated[None, Depends(failing_teardown)]
+
+
+def events(place: str) -> EventEndpoint:
+    """An endpoint that has something to tear down."""
+    endpoint = app.events(f"/{place}")
+    if place != "connect":
+        endpoint.on("connect")(awaits_resource)
+    return endpoint
+
+
+async def awaits_resource(how: How) -> None: ...
+
+
+@events("connect").on("connect")
+async def connect(how: How) -> None:
+    await ends_later(how)
+
+
+@events("factory").on("message")
+async def with_factory(how: How, nothing: Factory) -> None: ...
+
+
+@events("message").on("message")
+async def message(how: How) -> None:
+    await ends_later(how)
+
+
+@events("message at once").on("message")
+async def message_at_once(how: How) -> None:
+    ends(how)
+
+
+@events("thread").on("message")
+def thread(how: How) -> None:
+    ends(how)
+
+
+@events("inline").on("message", inline=True)
+def inline(how: How) -> None:
+    ends(how)
+
+
+failing = events("error")
+
+
+@failing.on("message")
+async def fails(how: How) -> None:
+    raise LookupError
+
+
+@failing.on("error")
+async def error(how: How) -> None:
+    await ends_later(how)
+
+
+@events("close").on("close")
+async def close(how: How) -> None:
+    await ends_later(how)
+
+
+@events("teardown").on("message")
+async def with_teardown(how: How, nothing: Teardown) -> None: ...
+
+
+@app.websocket("/view before")
+async def view_before(how: How) -> None:
+    await ends_later(how)
+
+
+@app.websocket("/view after")
+async def view_after(ws: WebSocket, how: How) -> None:
+    await ws.accept()
+    await ws.receive()
+    await ends_later(how)
+
+
+@app.websocket("/echo")
+async def echo(ws: WebSocket) -> None:
+    async for each in ws:
+        await ws.send(each)
+
+
+@app.get("/left")
+async def left() -> dict[str, Any]:
+    """What is left of those connections."""
+    return {
+        "torn": len(torn) == len(made),
+        "open": sum(len(each.connections) for each in app.endpoints.values()),
+        "handlers": sum(len(vars(each).get("_conversations", ())) for each in app.endpoints.values()),
+        "views": sum(len(vars(each).get("_views", ())) for each in app.endpoints.values()),
+    }
