@@ -111,6 +111,11 @@ async def subscribes(ws: WebSocket) -> None:
         await ws.send(message)
 
 
+@app.events("/undecided").on("connect")
+async def undecided() -> None:
+    await asyncio.Event().wait()
+
+
 @app.websocket("/never", auto_accept=False)
 async def never(ws: WebSocket) -> None:
     await asyncio.Event().wait()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from antiphon.loop import EagerTasks, eager_tasks
+from antiphon.loop import EagerTasks, eager_tasks, fault
 
 user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
 
@@ -129,3 +129,27 @@ async def test_cancelled_at_first(eager: EagerTasks) -> None:
     assert begun is not ordinary
     await begun
     assert told == [1, "goes on"] * 2
+
+
+async def test_fault() -> None:
+    """What ends a coroutine is an error; unless the coroutine is being closed, or was stopped."""
+    mistake, several = LookupError(), BaseExceptionGroup("several", [SystemExit()])
+    assert fault(mistake) is mistake
+    assert fault(several).__cause__ is several
+    assert "cancelled" in str(fault(asyncio.CancelledError()))
+    with pytest.raises(GeneratorExit):
+        fault(GeneratorExit())
+
+    async def waits(stopped: bool) -> Exception:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as raised:
+            return fault(raised, stopped)
+        raise AssertionError
+
+    for stopped in (True, False):
+        waiting = asyncio.create_task(waits(stopped))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert waiting.cancelled() is stopped

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import sys
 
 import pytest
 
@@ -111,6 +112,23 @@ async def test_handshakes_under_way(app: str, path: str) -> None:
             assert await begun.gone()
             await asyncio.to_thread(server.wait, 4)
     assert "Traceback" not in server.output()
+
+
+@pytest.mark.parametrize(("app", "path"), [(APP, "/undecided"), (APP, "/never"), (PLAIN, "/deaf")])
+async def test_handshake_when_uvicorn_stops(app: str, path: str) -> None:
+    """So is one under uvicorn's own command, which then cancels what serves it: nobody's error."""
+    command = [sys.executable, "-m", "uvicorn", app, "--ws", "antiphon.server:WebSocketProtocol"]
+    command += ["--host", "{host}", "--port", "{port}", "--timeout-graceful-shutdown", "1"]
+    with LiveServer(command) as server:
+        async with Peer.raw(server) as waiting, Peer.open(server, "/echo") as told:
+            await waiting.send(request(path))
+            await told.send(client_frame(9))
+            await told.frame()
+            server.signal(signal.SIGTERM)
+            assert await waiting.status() == 503
+            await asyncio.to_thread(server.wait, 6)
+    assert "handler of" not in server.output()
+    assert "in ASGI application" not in server.output()
 
 
 async def test_reload() -> None:
