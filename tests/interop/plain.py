@@ -48,6 +48,7 @@ async def cancelled_after_accept(receive: Any, send: Any) -> None:
 
 async def cancels_itself_first(receive: Any, send: Any) -> None:
     """Somebody cancels its task, who is not the server."""
+    await receive()
     await cancels_itself()
 
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypedDict, Unpack
+from weakref import WeakSet
 
 from antiphon.app.binding import Plan, Session, describe, is_async, plan
 from antiphon.app.endpoints.endpoint import GIVE_UP, Endpoint, leave, left_until
@@ -42,7 +43,7 @@ class ViewEndpoint(Endpoint):
         self.view = view
         self._plan: Plan | None = None
         self._views: set[asyncio.Task[None]] = set()
-        self._stopped: set[asyncio.Task[None] | None] = set()
+        self._stopped: WeakSet[asyncio.Task[None] | None] = WeakSet()
         self._unanswered: dict[str, asyncio.Future[None]] = {}
 
     def install(self, services: Services) -> None:
@@ -111,7 +112,6 @@ class ViewEndpoint(Endpoint):
 
     def _view_ended(self, ws: WebSocket, task: asyncio.Task[None]) -> None:
         self._views.discard(task)
-        self._stopped.discard(task)
         self._answered(ws)
 
     def _report(self, task: asyncio.Task[None]) -> None:
