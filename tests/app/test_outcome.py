@@ -70,7 +70,7 @@ async def nothing_left(server: LiveServer) -> None:
 
 def errors(text: str) -> list[str]:
     """The lines of a log that say that something has failed."""
-    return re.findall("^ERROR.*|^a handler of.*|^the view of.*|.* nobody can be told .*", text, re.MULTILINE)
+    return re.findall("^ERROR.*|^a handler of.*|^the view of.*|.* was refused: .*", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,16 @@ async def test_ends_one_connection(server: LiveServer, place: str, how: str, end
 
     The log says so once.
     """
-    if "uvicorn" in server.command and how == "cancels itself":
-        # There these run in the server's own task, and to be cancelled is to be stopped by it.
-        ends = 1001 if place == "view after" else {500: 503}.get(ends, ends)
+    lines = 1
+    if how == "cancels itself":
+        # In the task of the server's call that call is stopped; when all is over, nobody minds.
+        theirs = "uvicorn" in server.command
+        if place in BEFORE and (place != "view before" or theirs):
+            ends, lines = 503, 1 + theirs
+        elif place == "view after" and theirs:
+            ends = 1001
+        elif place in OVER:
+            lines = 0
     before = len(server.output())
     async with connect(server.ws("/echo")) as other:
         got = await outcome(server.ws(quote(f"/{place}")) + f"?how={quote(how)}")
@@ -98,4 +105,4 @@ async def test_ends_one_connection(server: LiveServer, place: str, how: str, end
     assert got == ends, server.output()[before:]
     await nothing_left(server)
     said = server.output()[before:]
-    assert len(errors(said)) == 1, said
+    assert len(errors(said)) == lines, said

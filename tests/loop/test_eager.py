@@ -134,17 +134,17 @@ async def test_cancelled_at_first(eager: EagerTasks) -> None:
 async def test_fault() -> None:
     """What ends a coroutine is an error; unless the coroutine is being closed, or was stopped."""
     mistake, several = LookupError(), BaseExceptionGroup("several", [SystemExit()])
-    assert fault(mistake) is mistake
-    assert fault(several).__cause__ is several
-    assert "cancelled" in str(fault(asyncio.CancelledError()))
+    assert fault(mistake, stopped=True) is mistake
+    assert fault(several, stopped=True).__cause__ is several
+    assert "cancelled" in str(fault(asyncio.CancelledError(), stopped=True))
     with pytest.raises(GeneratorExit):
-        fault(GeneratorExit())
+        fault(GeneratorExit(), stopped=True)
 
     async def waits(stopped: bool) -> Exception:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError as raised:
-            return fault(raised, stopped)
+            return fault(raised, stopped=stopped)
         raise AssertionError
 
     for stopped in (True, False):

@@ -23,8 +23,9 @@ from antiphon.app.binding import Provider, Providers, Session
 from antiphon.app.binding import Scope as Lifetime
 from antiphon.app.broadcasting import Broadcasting, Broadcasts
 from antiphon.app.channels import Channels
-from antiphon.app.endpoints.endpoint import Endpoint, leave, left_until
+from antiphon.app.endpoints.endpoint import Endpoint, left_until
 from antiphon.app.endpoints.events import EventEndpoint
+from antiphon.app.endpoints.outcome import leave
 from antiphon.app.endpoints.view import EndpointOptions, options_of, websocket
 from antiphon.app.health import health_of, health_route
 from antiphon.app.http import HttpRoutes

@@ -211,7 +211,7 @@ def eager_tasks() -> EagerTasks:
     return _ready_of(asyncio.get_running_loop())
 
 
-def fault(raised: BaseException, stopped: bool = True) -> Exception:
+def fault(raised: BaseException, *, stopped: bool) -> Exception:
     """What a coroutine of the application raised, as an exception that ends no more than its connection.
 
     One that lets through the cancellation of something else that it waited for has failed, and so has one
@@ -219,7 +219,7 @@ def fault(raised: BaseException, stopped: bool = True) -> Exception:
 
     Args:
         raised: What it raised.
-        stopped: Whether it may be that whoever runs the task has cancelled it, which is no failure.
+        stopped: Whether its task, if it was cancelled, was stopped by whoever runs it: no failure.
 
     Raises:
         CancelledError: The task was stopped.
@@ -234,4 +234,7 @@ def fault(raised: BaseException, stopped: bool = True) -> Exception:
         # The task has more to do, and in peace.
         while task is not None and task.uncancel():
             pass
+        error = RuntimeError("a function of the application was cancelled, or something that it waited for")
+        error.__cause__ = raised
+        return error
     return harmless(raised)

@@ -124,9 +124,6 @@ def harmless(error: BaseException) -> Exception:
     """
     if isinstance(error, Exception):
         return error
-    did = f"raised {type(error).__name__}"
-    if isinstance(error, asyncio.CancelledError):
-        did = "was cancelled, or something that it waited for"
-    tamed = RuntimeError(f"a function of the application {did}")
+    tamed = RuntimeError(f"a function of the application raised {type(error).__name__}")
     tamed.__cause__ = error
     return tamed

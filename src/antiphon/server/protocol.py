@@ -200,7 +200,7 @@ class WebSocketProtocol(asyncio.Protocol):
         except BaseException as raised:
             # That its own client is gone is nothing that the application could have done about.
             if not (bridge.lost and isinstance(raised, ClientDisconnected)):
-                logger.error("Exception in ASGI application", exc_info=fault(raised, self._over))
+                logger.error("Exception in ASGI application", exc_info=fault(raised, stopped=self._over))
             code, why = CloseCode.INTERNAL_ERROR, b"Internal Server Error"
         # It has returned: end what only it could have gone on with.
         direct = self._direct

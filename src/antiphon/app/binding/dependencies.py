@@ -169,7 +169,7 @@ class Session:
         """Tear down what was made, the last first; one that fails keeps no other from it.
 
         Raises:
-            Exception: What the first of them to fail raised.
+            BaseException: What the first of them to fail raised.
         """
         self._made.clear()
         failed: BaseException | None = None
@@ -179,13 +179,13 @@ class Session:
             except BaseException as error:
                 failed = failed or error
         if failed is not None:
-            raise fault(failed)
+            raise failed
 
     async def _make_once(self, function: Callable[..., Any], call: Callable[[], Any]) -> Any:
         """Let many connections wait for one making; what failed may be tried again by whoever asks next."""
         making = self._making.get(function)
         if making is None:
-            making = self._making[function] = asyncio.ensure_future(self._enter(function, call))
+            making = self._making[function] = asyncio.ensure_future(self._enter_alone(function, call))
             making.add_done_callback(partial(self._finish_making, function))
         return await asyncio.shield(making)
 
@@ -193,6 +193,12 @@ class Session:
         del self._making[function]
         if not making.cancelled() and making.exception() is None:
             self._made[function] = making.result()
+
+    async def _enter_alone(self, function: Callable[..., Any], call: Callable[[], Any]) -> Any:
+        try:
+            return await self._enter(function, call)
+        except BaseException as raised:
+            raise fault(raised, stopped=True) from raised.__cause__
 
     async def _enter(self, function: Callable[..., Any], call: Callable[[], Any]) -> Any:
         if inspect.isasyncgenfunction(function):

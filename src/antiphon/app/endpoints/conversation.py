@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 from starlette.exceptions import HTTPException, WebSocketException
 
 from antiphon.app.binding import Handler, Session
+from antiphon.app.endpoints.outcome import leave
 from antiphon.codec import Decoder, encode
 from antiphon.connection import OutboxFull, Phase, Prepared, WebSocket
 from antiphon.errors import WebSocketDisconnect
@@ -49,8 +50,8 @@ class Host(Protocol):
     def accepts_first(self) -> bool:
         """Whether connections are accepted before ``connect`` runs."""
 
-    def conclude(self, ws: WebSocket, error: Exception) -> bool:
-        """End a connection as an exception demands; False when that belongs into the log."""
+    def conclude(self, ws: WebSocket, error: Exception) -> Exception | None:
+        """End a connection as an exception demands; return what belongs into the log."""
 
     def failed(self, ws: WebSocket, error: Exception) -> None:
         """Tell of an exception that nobody caught."""
@@ -84,7 +85,6 @@ class Conversation:
         "_over",
         "_session",
         "_started",
-        "_stopped",
         "_worker",
         "_ws",
         "failure",
@@ -97,7 +97,6 @@ class Conversation:
         self._calls: Mapping[Event, Call] = {}
         self._begun = False
         self._started = False
-        self._stopped = False
         self._finished = False
         self._begins = False
         self._decode: Decoder
@@ -122,7 +121,7 @@ class Conversation:
             if self._host.accepts_first:
                 ws.open()
         except BaseException as raised:
-            self._conclude(self._fault(raised))
+            self._conclude(fault(raised, stopped=True))
         else:
             self._begun = True
             on_message = self._host.handlers.get("message")
@@ -160,7 +159,7 @@ class Conversation:
 
     async def abandon(self) -> None:
         """Stop what runs, then run ``close``: the server does not wait any longer."""
-        self._stopped = True
+        leave(self._ws)
         worker, self._worker = self._worker, None
         if worker is not None and worker is not asyncio.current_task():
             worker.cancel()
@@ -246,7 +245,7 @@ class Conversation:
             if value is not None:
                 await self._reply(value)
         except BaseException as raised:
-            await self._failed(self._fault(raised))
+            await self._failed(raised)
         if ws.inbox.waiting or ws.ended:
             await self._work()
         else:
@@ -258,20 +257,20 @@ class Conversation:
         waiting, is_async = inbox.waiting, handler.is_async
         in_thread = not (is_async or handler.is_inline)
         while waiting:
-            if in_thread:
-                await self._hand_over(call, decode)
-                continue
-            message = waiting.pop(0)
-            if inbox.paused:
-                inbox.relax()
             try:
+                if in_thread:
+                    await self._hand_over(call, decode)
+                    continue
+                message = waiting.pop(0)
+                if inbox.paused:
+                    inbox.relax()
                 value = call(ws, decode(message))
                 if is_async:
                     value = await value
                 if value is not None:
                     await self._reply(value)
             except BaseException as raised:
-                await self._failed(self._fault(raised))
+                await self._failed(raised)
 
     async def _hand_over(self, call: Call, decode: Decoder) -> None:
         """Have a worker thread handle the messages that wait, together."""
@@ -296,11 +295,12 @@ class Conversation:
         try:
             await self._session.close()
         except BaseException as raised:
-            self._tell(self._fault(raised))
-        self._finished = True
-        self._host.finished(self)
-        if self._over is not None and not self._over.done():
-            self._over.set_result(None)
+            self._tell(fault(raised, stopped=True))
+        finally:
+            self._finished = True
+            self._host.finished(self)
+            if self._over is not None and not self._over.done():
+                self._over.set_result(None)
 
     async def _run(self, event: Event, subject: Any = None) -> bool:
         """Run the handler of an event, if there is one; False when it failed."""
@@ -312,22 +312,26 @@ class Conversation:
             if value is not None:
                 await self._reply(value)
         except BaseException as raised:
-            return await self._failed(self._fault(raised))
+            return await self._failed(raised)
         return True
 
     async def _reply(self, value: Any) -> None:
         if not self._ws.closed:
             await self._ws.write(encode(value))
 
-    def _fault(self, raised: BaseException) -> Exception:
-        """What a handler raised, as an error; unless it is that the handlers are being stopped."""
-        # Whoever called the application stops it by cancelling the call, which lasts until the start is over.
-        # Our own server ends the connection before.
-        called = not self._started and (self._ws.ended or not self._ws.outlives_application)
-        return fault(raised, self._stopped or called)
+    async def _fault(self, raised: BaseException) -> Exception:
+        """What a handler raised, as an error; if it is that they are being stopped, finish, and raise it."""
+        try:
+            # Who stops them leaves the connection first; until they have started, the task is the caller's.
+            return fault(raised, stopped=self._ws.closed or not self._started)
+        except asyncio.CancelledError:
+            if self._started and not self._finished:
+                await self._finish()
+            raise
 
-    async def _failed(self, error: Exception) -> bool:
+    async def _failed(self, raised: BaseException) -> bool:
         """Deal with what a handler raised; True when it was no failure but the connection's end."""
+        error = await self._fault(raised)
         if isinstance(error, WebSocketDisconnect) and self._ws.closed:
             return self._conclude(error)
         handler = self._host.handlers.get("error")
@@ -337,19 +341,17 @@ class Conversation:
                 if value is not None:
                     await self._reply(value)
             except BaseException as raised:
-                worse = self._fault(raised)
-                worse.__cause__ = worse.__cause__ or error
-                error = worse
+                error = _after(error, await self._fault(raised))
             else:
                 return False
         self._conclude(error)
         return False
 
     def _conclude(self, error: Exception) -> bool:
-        if self._host.conclude(self._ws, error):
-            return True
-        self._tell(error)
-        return False
+        untold = self._host.conclude(self._ws, error)
+        if untold is not None:
+            self._tell(untold)
+        return untold is None
 
     def _tell(self, error: Exception) -> None:
         self._host.failed(self._ws, error)
@@ -357,6 +359,16 @@ class Conversation:
             self.failure = error
         else:
             logger.error("a handler of %r failed", self._ws, exc_info=error)
+
+
+def _after(error: Exception, worse: Exception) -> Exception:
+    """What the error handler raised, so that the log has what it was called for as well."""
+    last: BaseException = worse
+    while last is not error and last.__cause__ is not None:
+        last = last.__cause__
+    if last is not error:
+        last.__cause__ = error
+    return worse
 
 
 def handle_in_thread(

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from antiphon.app.admission import Admission
 from antiphon.app.binding import Provider, Providers, Session, Site, names_in
 from antiphon.app.binding import Scope as Lifetime
-from antiphon.app.endpoints.outcome import conclude
+from antiphon.app.endpoints.outcome import conclude, leave
 from antiphon.app.endpoints.reach import Everybody, Somebody
 from antiphon.app.services import Services
 from antiphon.channels import Hub, Publication, excluded_ids
@@ -186,8 +186,8 @@ class Endpoint(ABC):
     async def serve(self, ws: WebSocket, session: Session) -> None:
         """Run the handlers of one connection, from its handshake to its end."""
 
-    def conclude(self, ws: WebSocket, error: BaseException) -> bool:
-        """End a connection as what its handler raised demands; False when that belongs into the log."""
+    def conclude(self, ws: WebSocket, error: Exception) -> Exception | None:
+        """End a connection as what its handler raised demands; return what belongs into the log."""
         return conclude(ws, error)
 
     def failed(self, ws: WebSocket, error: Exception) -> None:
@@ -278,11 +278,3 @@ class Endpoint(ABC):
     def accepts_in_time(self) -> bool:
         """Whether a handler that takes long is accepted; otherwise its handshake times out."""
         return self._options.auto_accept
-
-
-def leave(ws: WebSocket, code: int = 1001, reason: str = "the server stops") -> None:
-    """Part from a connection because this server stops."""
-    if ws.phase is Phase.CONNECTING:
-        ws.refuse(503)
-    elif ws.accepted:
-        ws.end(code, reason)

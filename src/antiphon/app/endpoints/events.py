@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_args
 
 from antiphon.app.binding import Handler, Session, describe, is_async, plan
 from antiphon.app.endpoints.conversation import Call, Conversation, Event
-from antiphon.app.endpoints.endpoint import GIVE_UP, Endpoint, leave, left_until
+from antiphon.app.endpoints.endpoint import GIVE_UP, Endpoint, left_until
 from antiphon.codec import Decoder, decoder
 from antiphon.connection import Options, WebSocket
 from antiphon.errors import BindingError, ConfigurationError
@@ -101,7 +101,6 @@ class EventEndpoint(Endpoint):
                 if conversation.failure is not None:
                     raise conversation.failure
         except asyncio.CancelledError:
-            leave(ws)
             await conversation.abandon()
             raise
 

@@ -26,21 +26,33 @@ from antiphon.wire import CloseCode, is_valid_code
 logger = logging.getLogger("antiphon")
 
 
-def conclude(ws: WebSocket, error: BaseException) -> bool:
+def conclude(ws: WebSocket, error: Exception) -> Exception | None:
     """End a connection as the exception of its handler demands.
 
     Returns:
-        Whether the exception is dealt with; if not, it belongs into the server's log.
+        What belongs into the server's log, if anything.
     """
     try:
-        return _do_as_demanded(ws, error)
+        if _do_as_demanded(ws, error):
+            return None
     except Exception as unsendable:
-        logger.error("%r: nobody can be told what its handler raised: %s", ws, unsendable, exc_info=error)
-        _end(ws, 500, 1011, "")
-        return True
+        untold = RuntimeError(f"the client cannot be told what its handler raised: {unsendable}")
+        untold.__cause__, error = error, untold
+    _end(ws, 500, 1011, "")
+    return error
 
 
-def _do_as_demanded(ws: WebSocket, error: BaseException) -> bool:
+def leave(ws: WebSocket, code: int = 1001, reason: str = "the server stops") -> None:
+    """Part from a connection because this server stops, or what was to answer its handshake."""
+    if ws.phase is Phase.CONNECTING:
+        logger.warning("%r was refused: what was to answer its handshake is stopped", ws)
+        ws.refuse(503)
+    elif ws.accepted:
+        ws.end(code, reason)
+
+
+def _do_as_demanded(ws: WebSocket, error: Exception) -> bool:
+    """End a connection; False when the exception demands nothing."""
     match error:
         # Another connection's disconnect, which the handler let through, is not this one's end.
         case WebSocketDisconnect() if ws.closed:
@@ -63,7 +75,6 @@ def _do_as_demanded(ws: WebSocket, error: BaseException) -> bool:
             reason = detail if isinstance(detail, str) else encode_json(detail)
             _end(ws, error.status_code, 4000 + error.status_code, reason, error.headers)
         case _:
-            _end(ws, 500, 1011, "")
             return False
     logger.info("%r ended: %s", ws, error)
     return True

@@ -7,16 +7,15 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypedDict, Unpack
-from weakref import WeakSet
 
 from antiphon.app.binding import Plan, Session, describe, is_async, plan
-from antiphon.app.endpoints.endpoint import GIVE_UP, Endpoint, leave, left_until
+from antiphon.app.endpoints.endpoint import GIVE_UP, Endpoint, left_until
+from antiphon.app.endpoints.outcome import leave
 from antiphon.app.services import Services
 from antiphon.codec import MessageType
 from antiphon.connection import CaughtCloseCodes, Options, Phase, WebSocket
 from antiphon.errors import BindingError, ConfigurationError
 from antiphon.loop import fault
-from antiphon.signals import HandlerFailed
 
 logger = logging.getLogger("antiphon")
 
@@ -42,8 +41,7 @@ class ViewEndpoint(Endpoint):
             )
         self.view = view
         self._plan: Plan | None = None
-        self._views: set[asyncio.Task[None]] = set()
-        self._stopped: WeakSet[asyncio.Task[None] | None] = WeakSet()
+        self._views: dict[asyncio.Task[None], WebSocket] = {}
         self._unanswered: dict[str, asyncio.Future[None]] = {}
 
     def install(self, services: Services) -> None:
@@ -70,20 +68,15 @@ class ViewEndpoint(Endpoint):
             return
         task = asyncio.create_task(self._run(ws, session), name=f"antiphon: {self.path}")
         answered = self._unanswered[ws.id] = asyncio.get_running_loop().create_future()
-        self._views.add(task)
+        self._views[task] = ws
         task.add_done_callback(partial(self._view_ended, ws))
         try:
             await answered
         except asyncio.CancelledError:
-            self._stop(task)
+            leave(ws)
+            task.cancel()
             await asyncio.wait([task])
             raise
-        if not task.done():
-            task.add_done_callback(self._report)
-        elif task.cancelled():
-            leave(ws)
-        else:
-            await task
 
     def opened(self, ws: WebSocket) -> None:
         super().opened(ws)
@@ -98,12 +91,9 @@ class ViewEndpoint(Endpoint):
         for until in (deadline, deadline + GIVE_UP):
             if self._views:
                 await asyncio.wait(self._views, timeout=left_until(until))
-            for task in self._views:
-                self._stop(task)
-
-    def _stop(self, task: asyncio.Task[None]) -> None:
-        self._stopped.add(task)
-        task.cancel()
+            for task, ws in self._views.items():
+                leave(ws)
+                task.cancel()
 
     def _answered(self, ws: WebSocket) -> None:
         answered = self._unanswered.pop(ws.id, None)
@@ -111,12 +101,8 @@ class ViewEndpoint(Endpoint):
             answered.set_result(None)
 
     def _view_ended(self, ws: WebSocket, task: asyncio.Task[None]) -> None:
-        self._views.discard(task)
+        del self._views[task]
         self._answered(ws)
-
-    def _report(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("the view of %s failed", self.path, exc_info=error)
 
     async def _run(self, ws: WebSocket, session: Session) -> None:
         assert self._plan is not None
@@ -124,16 +110,28 @@ class ViewEndpoint(Endpoint):
             call = await self._plan.bind(session)
             await call(ws, None)
         except BaseException as raised:
-            # Another server stops it by cancelling its own call.
-            stopped = asyncio.current_task() in self._stopped or not ws.outlives_application
-            error = fault(raised, stopped)
-            if not self.conclude(ws, error):
-                self.services.observer(HandlerFailed(self.path, ws.id, error))
-                raise error from error.__cause__
+            self._tell(ws, self.conclude(ws, self._fault(ws, raised)))
         else:
             self._finish(ws)
         finally:
-            await session.close()
+            try:
+                await session.close()
+            except BaseException as raised:
+                self._tell(ws, self._fault(ws, raised))
+
+    def _fault(self, ws: WebSocket, raised: BaseException) -> Exception:
+        """What the view raised, as an error; unless it is that the view is being stopped."""
+        # Who stops it leaves the connection first; another server cancels its call, in which the view runs.
+        return fault(raised, stopped=ws.closed or not ws.outlives_application)
+
+    def _tell(self, ws: WebSocket, error: Exception | None) -> None:
+        """Have the log tell of an exception: the server's, which awaits it, or else ours."""
+        if error is None:
+            return
+        self.failed(ws, error)
+        if not ws.outlives_application:
+            raise error from error.__cause__
+        logger.error("the view of %s failed", self.path, exc_info=error)
 
     def _finish(self, ws: WebSocket) -> None:
         if ws.phase is Phase.CONNECTING:

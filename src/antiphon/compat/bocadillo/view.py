@@ -93,8 +93,8 @@ class View(ViewEndpoint):
         self.bind_now()
         await super().serve(ws, session)
 
-    def conclude(self, ws: Connection, error: BaseException) -> bool:
-        """End a connection as what its view raised demands."""
+    def conclude(self, ws: Connection, error: Exception) -> Exception | None:
+        """End a connection as what its view raised demands; return what belongs into the log."""
         if ws.phase is Phase.CONNECTING and not isinstance(error, _FORESEEN):
             ws.open() if self._options.auto_accept else ws.refuse(403)
         return super().conclude(ws, error)

@@ -78,8 +78,8 @@ class WebSocketHandler(ViewEndpoint):
         """What the parameters of the handler can mean."""
         return replace(super().site(subject), connection_names=CONNECTION_NAMES)
 
-    def conclude(self, ws: Connection, error: BaseException) -> bool:
-        """End a connection as what its handler raised demands."""
+    def conclude(self, ws: Connection, error: Exception) -> Exception | None:
+        """End a connection as what its handler raised demands; return what belongs into the log."""
         status = getattr(error, "status_code", None)
         if isinstance(status, int) and not isinstance(error, HTTPException):
             error = HTTPException(status, str(getattr(error, "detail", "") or ""))
