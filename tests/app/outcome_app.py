@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from antiphon import Antiphon, Depends, WebSocket, WebSocketException
 from antiphon.app.endpoints import EventEndpoint
@@ -40,7 +41,7 @@ async def ends_later(how: str) -> None:
         task = asyncio.current_task()
         assert task is not None
         task.cancel()
-    await asyncio.sleep(0)
+    await asyncio.sleep(0 if how != "waits" else 3600)
     ends(how)
 
 
@@ -139,10 +140,30 @@ async def view_after(ws: WebSocket, how: How) -> None:
     await ends_later(how)
 
 
+@app.websocket("/view over")
+async def view_over(ws: WebSocket, how: How, nothing: Teardown) -> None:
+    await ws.accept()
+
+
+@app.websocket("/view failed")
+async def view_failed(ws: WebSocket, how: How, nothing: Teardown) -> None:
+    await ws.accept()
+    raise LookupError
+
+
 @app.websocket("/echo")
 async def echo(ws: WebSocket) -> None:
     async for each in ws:
         await ws.send(each)
+
+
+async def impatient(scope: Scope, receive: Receive, send: Send) -> None:
+    """The application in a layer that does not wait for long."""
+    try:
+        async with asyncio.timeout(None if scope["type"] == "lifespan" else 0.05):
+            await app(scope, receive, send)
+    except TimeoutError:
+        print("the layer's time is up", flush=True)
 
 
 @app.get("/left")

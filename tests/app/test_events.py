@@ -410,8 +410,38 @@ class TestErrors:
             await ws.send(b"x")
             assert await ws.receive() == "WrongKind"
 
-    async def test_handler_that_fails(self, app: Antiphon, client: TestClient) -> None:
+    @pytest.mark.parametrize("second", [LookupError, SystemExit])
+    @pytest.mark.parametrize("how", ["async", "thread", "inline"])
+    async def test_handler_that_fails(
+        self, app: Antiphon, client: TestClient, how: str, second: type[BaseException]
+    ) -> None:
         """When it fails too, the connection ends, and both errors are told."""
+        endpoint = app.events("/")
+
+        def said(message: str) -> None:
+            raise ValueError("first")
+
+        async def said_async(message: str) -> None:
+            said(message)
+
+        endpoint.on("message", inline=how == "inline")(said_async if how == "async" else said)
+
+        @endpoint.on("error")
+        async def failed(error: Exception) -> None:
+            raise second
+
+        async with client.websocket("/") as ws:
+            await ws.send("x")
+            assert (await ws.receive_close()).code == 1011
+            with pytest.raises(LookupError if second is LookupError else RuntimeError) as caught:
+                await ws.ended()
+        told: list[BaseException | None] = [caught.value]
+        while told[-1] is not None:
+            told.append(told[-1].__cause__)
+        assert [type(each) for each in told[-3:-1]] == [second, ValueError]
+
+    async def test_handler_that_raises_what_it_was_given(self, app: Antiphon, client: TestClient) -> None:
+        """The same error again is told once."""
         endpoint = app.events("/")
 
         @endpoint.on("message")
@@ -420,14 +450,50 @@ class TestErrors:
 
         @endpoint.on("error")
         async def failed(error: Exception) -> None:
-            raise LookupError("second")
+            raise error
+
+        async with client.websocket("/") as ws:
+            await ws.send("x")
+            with pytest.raises(ValueError, match="first") as caught:
+                await ws.ended()
+        assert caught.value.__cause__ is None
+
+    async def test_what_cannot_be_sent(self, app: Antiphon, client: TestClient) -> None:
+        """An exception that says what no client can be told is a failure, of which observers hear."""
+        signals: list[object] = []
+        app.observe(signals.append)
+
+        @app.events("/").on("message")
+        async def said(message: str) -> None:
+            raise WebSocketException(4001, "\ud800")
 
         async with client.websocket("/") as ws:
             await ws.send("x")
             assert (await ws.receive_close()).code == 1011
-            with pytest.raises(LookupError, match="second") as caught:
+            with pytest.raises(RuntimeError, match="cannot be told") as caught:
                 await ws.ended()
-        assert isinstance(caught.value.__cause__, ValueError)
+        assert isinstance(caught.value.__cause__, WebSocketException)
+        assert [type(each).__name__ for each in signals] == [
+            "ConnectionOpened", "HandlerFailed", "ConnectionEnded",
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize("raised", [SystemExit, asyncio.CancelledError])
+    async def test_shared_factory(
+        self, app: Antiphon, watcher: TestClient, raised: type[BaseException]
+    ) -> None:
+        """A factory for the whole application that exits or is cancelled fails for who asks; others go on."""
+
+        async def resource() -> int:
+            raise raised
+
+        app.provide("number", resource, scope="app")
+
+        @app.events("/").on("connect")
+        async def joined(number: int) -> None:
+            """Not reached."""
+
+        for _ in range(2):
+            assert (await refused(watcher)).status == 500
 
     @pytest.mark.parametrize("event", ["connect", "message", "close"])
     async def test_cancellation_let_through(self, app: Antiphon, client: TestClient, event: str) -> None:

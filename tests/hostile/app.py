@@ -111,6 +111,20 @@ async def subscribes(ws: WebSocket) -> None:
         await ws.send(message)
 
 
+holds = app.events("/holds")
+
+
+@holds.on("message")
+async def hold(ws: WebSocket, message: str) -> None:
+    await ws.send("begun")
+    await asyncio.Event().wait()
+
+
+@holds.on("close")
+async def let_go(ws: WebSocket) -> None:
+    print(f"closed {ws.close_code}", flush=True)
+
+
 @app.events("/undecided").on("connect")
 async def undecided() -> None:
     await asyncio.Event().wait()

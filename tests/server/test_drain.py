@@ -132,6 +132,31 @@ async def test_handshake_when_uvicorn_stops(app: str, path: str) -> None:
     assert "Traceback" not in server.output()
 
 
+async def test_handlers_when_the_event_loop_ends() -> None:
+    """Where no lifespan stops the handlers, the end of the event loop does, each connection's once."""
+    command = [sys.executable, "-m", "uvicorn", APP, "--ws", "antiphon.server:WebSocketProtocol"]
+    command += [
+        "--host",
+        "{host}",
+        "--port",
+        "{port}",
+        "--lifespan",
+        "off",
+        "--timeout-graceful-shutdown",
+        "1",
+    ]
+    with LiveServer(command) as server:
+        async with Peer.open(server, "/holds") as holds, Peer.open(server, "/tidies") as tidies:
+            for _ in range(3):
+                await holds.send(client_frame(1, b"x"))
+            assert (await holds.frame(), await tidies.frame()) == ((1, b"begun"),) * 2
+            server.signal(signal.SIGINT)
+            await asyncio.to_thread(server.wait, 6)
+    assert "closed 1012" in server.output()
+    assert "tidy" in server.output()
+    assert "Traceback" not in server.output()
+
+
 async def test_reload() -> None:
     """A server that serves anew when a source changes parts with 1012."""
     with LiveServer.antiphon(APP, "--reload") as server:
