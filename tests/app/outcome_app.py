@@ -82,6 +82,11 @@ async def connect(how: How) -> None:
     await ends_later(how)
 
 
+@app.endpoints["/connect"].on("close")  # type: ignore[attr-defined, untyped-decorator]
+def closed(ws: WebSocket) -> None:
+    print(f"close finds it {ws.phase.value}", flush=True)
+
+
 @events("factory").on("message")
 async def with_factory(how: How, nothing: Factory) -> None: ...
 

@@ -440,23 +440,66 @@ class TestErrors:
             told.append(told[-1].__cause__)
         assert [type(each) for each in told[-3:-1]] == [second, ValueError]
 
-    async def test_handler_that_raises_what_it_was_given(self, app: Antiphon, client: TestClient) -> None:
-        """The same error again is told once."""
+    @pytest.mark.parametrize("again", [False, True])
+    async def test_handler_that_raises_what_it_was_given(
+        self, app: Antiphon, client: TestClient, again: bool
+    ) -> None:
+        """The same error again, or as a cause, is told once, with its own cause."""
         endpoint = app.events("/")
+        cause, first = KeyError(), ValueError("first")
 
         @endpoint.on("message")
         async def said(message: str) -> None:
-            raise ValueError("first")
+            raise first from cause
 
         @endpoint.on("error")
         async def failed(error: Exception) -> None:
-            raise error
+            if again:
+                raise error
+            raise LookupError from error
 
         async with client.websocket("/") as ws:
             await ws.send("x")
-            with pytest.raises(ValueError, match="first") as caught:
+            with pytest.raises((ValueError, LookupError)) as caught:
                 await ws.ended()
-        assert caught.value.__cause__ is None
+        assert (caught.value if again else caught.value.__cause__) is first
+        assert first.__cause__ is cause
+        assert cause.__cause__ is None
+
+    async def test_call_is_cancelled(self, app: Antiphon, caplog: pytest.LogCaptureFixture) -> None:
+        """Another server stops what runs by cancelling its call: left with 1001, and no error."""
+        endpoint, begun, log, sent = app.events("/"), asyncio.Event(), [], []
+
+        @endpoint.on("message")
+        async def said(message: str) -> None:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                log.append("stopped")
+
+        @endpoint.on("close")
+        def over(ws: WebSocket) -> None:
+            log.append(f"close {ws.close_code}")
+
+        events = iter([{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "x"}])
+
+        async def receive() -> Any:
+            event = next(events, None)
+            return event or await asyncio.Event().wait()
+
+        async def send(event: Any) -> None:
+            sent.append(event)
+
+        scope = {"type": "websocket", "path": "/", "headers": [], "query_string": b"", "subprotocols": []}
+        call = asyncio.create_task(app(scope, receive, send))
+        await asyncio.wait_for(begun.wait(), 5)
+        call.cancel()
+        await asyncio.wait([call], timeout=5)
+        assert call.cancelled()
+        assert log == ["stopped", "close 1001"]
+        assert sent[-1] == {"type": "websocket.close", "code": 1001, "reason": "the server stops"}
+        assert not caplog.records
 
     async def test_what_cannot_be_sent(self, app: Antiphon, client: TestClient) -> None:
         """An exception that says what no client can be told is a failure, of which observers hear."""

@@ -349,8 +349,9 @@ class TestServing:
 
     async def test_signals(self, app: Antiphon, client: TestClient) -> None:
         """An observer learns of connections and failures, with endpoint, id, code and reason."""
-        from antiphon.signals import ConnectionEnded, ConnectionOpened
+        from antiphon.signals import ConnectionEnded, ConnectionOpened, HandlerFailed
 
+        mistake = LookupError()
         seen: list[Any] = []
         assert app.observe(seen.append) == seen.append
 
@@ -358,6 +359,7 @@ class TestServing:
         async def view(ws: WebSocket) -> None:
             await ws.send(ws.id)
             await ws.receive()
+            raise mistake
 
         async with client.websocket("/rooms/1") as ws:
             id = await ws.receive_text()
@@ -365,4 +367,15 @@ class TestServing:
         assert seen == [
             ConnectionOpened("/rooms/{room}", id),
             ConnectionEnded("/rooms/{room}", id, 4000, "bye"),
+        ]
+        seen.clear()
+        async with client.websocket("/rooms/1") as ws:
+            id = await ws.receive_text()
+            await ws.send("x")
+            with pytest.raises(LookupError):
+                await ws.ended()
+        assert seen == [
+            ConnectionOpened("/rooms/{room}", id),
+            HandlerFailed("/rooms/{room}", id, mistake),
+            ConnectionEnded("/rooms/{room}", id, 1011, ""),
         ]

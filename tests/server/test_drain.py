@@ -126,7 +126,7 @@ async def test_handshake_when_uvicorn_stops(app: str, path: str) -> None:
                 await gone.send(request(path))
                 await told.send(client_frame(9))
                 await told.frame()
-            server.signal(signal.SIGTERM)
+            server.signal(signal.SIGINT)
             assert await waiting.status() == 503
             await asyncio.to_thread(server.wait, 6)
     assert "Traceback" not in server.output()

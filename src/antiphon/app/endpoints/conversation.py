@@ -325,8 +325,8 @@ class Conversation:
             # Who stops them leaves the connection first; until they have started, the task is the caller's.
             return fault(raised, stopped=self._ws.closed or not self._started)
         except asyncio.CancelledError:
-            if self._started and not self._finished:
-                await self._finish()
+            leave(self._ws)
+            await self._finish()
             raise
 
     async def _failed(self, raised: BaseException) -> bool:
