@@ -69,7 +69,7 @@ Teardown = Annotated[None, Depends(failing_teardown)]
 def events(place: str) -> EventEndpoint:
     """An endpoint that has something to tear down."""
     endpoint = app.events(f"/{place}")
-    if place != "connect":
+    if not place.startswith("connect"):
         endpoint.on("connect")(awaits_resource)
     return endpoint
 
@@ -85,6 +85,12 @@ async def connect(how: How) -> None:
 @app.endpoints["/connect"].on("close")  # type: ignore[attr-defined, untyped-decorator]
 def closed(ws: WebSocket) -> None:
     print(f"close finds it {ws.phase.value}", flush=True)
+
+
+@events("connect after").on("connect")
+async def connect_after(ws: WebSocket, how: How) -> None:
+    await ws.accept()
+    await ends_later(how)
 
 
 @events("factory").on("message")

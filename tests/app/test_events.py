@@ -1,9 +1,11 @@
 """Event endpoints: which handler runs when, in which order, and what it may do."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -535,8 +537,45 @@ class TestErrors:
         async def joined(number: int) -> None:
             """Not reached."""
 
+        signals: list[Any] = []
+        app.observe(signals.append)
         for _ in range(2):
             assert (await refused(watcher)).status == 500
+        assert [type(each.error.__cause__) for each in signals] == [raised] * 2
+
+    @pytest.mark.parametrize("how", ["async", "thread", "inline"])
+    async def test_is_not_kept(self, app: Antiphon, client: TestClient, how: str) -> None:
+        """What a handler raised is forgotten when it is dealt with, not when the collector comes round."""
+        raised: weakref.WeakSet[LookupError] = weakref.WeakSet()
+        endpoint = app.events("/")
+
+        def said(message: str) -> None:
+            error = LookupError()
+            raised.add(error)
+            try:
+                raise error
+            finally:
+                del error
+
+        async def said_async(message: str) -> None:
+            said(message)
+
+        endpoint.on("message", inline=how == "inline")(said_async if how == "async" else said)
+
+        @endpoint.on("error")
+        async def failed(error: Exception) -> str:
+            return "told"
+
+        gc.collect()
+        gc.disable()
+        try:
+            async with client.websocket("/") as ws:
+                for _ in range(10):
+                    await ws.send("x")
+                    assert await ws.receive() == "told"
+            assert not raised
+        finally:
+            gc.enable()
 
     @pytest.mark.parametrize("event", ["connect", "message", "close"])
     async def test_cancellation_let_through(self, app: Antiphon, client: TestClient, event: str) -> None:
@@ -795,6 +834,42 @@ class TestErrors:
 
 class TestEnd:
     """`close` runs exactly once, after the last message handler, however the connection ends."""
+
+    async def test_handler_that_takes_its_time_to_be_stopped(self) -> None:
+        """However often it is asked, `close` and teardowns wait for it; what waits is not handled."""
+        app, log = Antiphon(timeouts=Timeouts(drain=0.05)), []
+        begun, gate = asyncio.Event(), asyncio.Event()
+        endpoint = app.events("/")
+
+        async def resource() -> AsyncIterator[int]:
+            yield 1
+            log.append("torn down")
+
+        @endpoint.on("message")
+        async def said(message: str, number: Annotated[int, Depends(resource)]) -> None:
+            log.append(message)
+            begun.set()
+            while not gate.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await gate.wait()
+            log.append("handler over")
+
+        @endpoint.on("close")
+        async def left() -> None:
+            log.append("close")
+
+        async with TestClient(app) as client:
+            ws = client.websocket("/")
+            await ws.__aenter__()
+            await ws.send("first")
+            await ws.send("second")
+            await begun.wait()
+            await ws.abort()
+            await app.drain()
+            await app.drain()
+            assert log == ["first"]
+            gate.set()
+        assert log == ["first", "handler over", "close", "torn down"]
 
     @pytest.mark.parametrize("plain", [False, True])
     @pytest.mark.parametrize("end", ["client closes", "client aborts", "handler closes", "server stops"])

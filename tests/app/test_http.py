@@ -1,8 +1,10 @@
 """HTTP handlers: what they may return, and how they are called."""
 
+import asyncio
 import dataclasses
 import threading
 from collections.abc import AsyncIterator
+from typing import Annotated
 
 import msgspec
 import pydantic
@@ -11,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
-from antiphon import Antiphon
+from antiphon import Antiphon, Depends
 from antiphon.app.http import response
 from antiphon.errors import BindingError
 from antiphon.testing import TestClient
@@ -141,6 +143,21 @@ async def test_errors(app: Antiphon) -> None:
         assert "secret" not in answer.text
     with pytest.raises(LookupError, match="secret"):
         await TestClient(app).get("/")
+
+
+async def test_teardown_that_is_cancelled(app: Antiphon) -> None:
+    """A dependency whose teardown lets a cancellation through has failed: 500."""
+
+    async def resource() -> AsyncIterator[int]:
+        yield 1
+        raise asyncio.CancelledError
+
+    @app.get("/")
+    async def page(number: Annotated[int, Depends(resource)]) -> str:
+        return "x"
+
+    async with TestClient(app, raise_exceptions=False) as client:
+        assert (await client.get("/")).status == 500
 
 
 async def test_what_json_cannot_hold(app: Antiphon) -> None:

@@ -25,7 +25,7 @@ UNSENDABLE = ["no JSON", "no UTF-8"]
 UNANSWERABLE = [*UNSENDABLE, "no Latin-1"]
 
 BEFORE = ["connect", "factory", "view before"]
-OPEN = ["message", "error", "view after"]
+OPEN = ["message", "error", "connect after", "view after"]
 OPEN_AT_ONCE = ["message at once", "thread", "inline"]
 OVER = ["close", "teardown", "view over"]
 
@@ -71,7 +71,7 @@ async def nothing_left(server: LiveServer) -> None:
 
 def errors(text: str) -> list[str]:
     """The lines of a log that say that something has failed."""
-    return re.findall("^ERROR.*|^a handler of.*|^the view of.*|.* was refused: .*", text, re.MULTILINE)
+    return re.findall("^ERROR.*|^a handler of.*|^the view of.*|.* was cancelled$", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -95,11 +95,12 @@ async def test_ends_one_connection(server: LiveServer, place: str, how: str, end
         # On another server one exception tells of both.
         lines = 2
     if how == "cancels itself":
-        in_call = place in ("connect", "factory") or (theirs and place.startswith("view"))
+        in_start = place in ("connect", "connect after", "factory")
+        in_call = in_start or (theirs and place.startswith("view"))
         if in_call:
             # It is the call of the application that is stopped; uvicorn tells of that, too.
-            ends = {"view after": 1001, "view over": 1000, "view failed": 1011}.get(place, 503)
-            lines = 1 + (theirs and place in BEFORE)
+            ends = {"view over": 1000, "view failed": 1011}.get(place, 1001 if place in OPEN else 503)
+            lines = 1 + (theirs and in_start)
         elif place in (*OVER, "view failed"):
             # When all is over, nobody minds.
             lines -= 1

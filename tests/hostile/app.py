@@ -122,6 +122,7 @@ async def hold(ws: WebSocket, message: str) -> None:
 
 @holds.on("close")
 async def let_go(ws: WebSocket) -> None:
+    await asyncio.sleep(0.1)
     print(f"closed {ws.close_code}", flush=True)
 
 

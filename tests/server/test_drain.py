@@ -77,6 +77,15 @@ async def test_peers_that_do_not_read() -> None:
     assert "Traceback" not in server.output()
 
 
+async def test_close_handlers_of_peers_that_do_not_answer() -> None:
+    """They have some of the time, which is why such peers are cut off before it is over."""
+    with LiveServer.antiphon(APP, "--timeout", "drain=1") as server:
+        async with Peer.open(server, "/holds"):
+            server.signal(signal.SIGTERM)
+            await asyncio.to_thread(server.wait, 4)
+    assert "closed 1001" in server.output()
+
+
 async def test_application_that_waits_to_send() -> None:
     """An application that waits for a peer that does not read is told at once, and has the time to end."""
     with LiveServer.antiphon(PLAIN, "--timeout", "drain=3") as server:

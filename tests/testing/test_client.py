@@ -238,10 +238,22 @@ class TestFailures:
                 await talk(receive)
 
     async def test_in_the_handshake(self, app: Antiphon) -> None:
-        """It says more than the refusal that it led to, and names it as its cause."""
+        """It says more than the refusal that it led to, and names it as its context."""
         with pytest.raises(LookupError, match="the cause") as caught:
             await TestClient(app).websocket("/fails?accept=no").__aenter__()
-        assert isinstance(caught.value.__cause__, HandshakeRefused)
+        assert isinstance(caught.value.__context__, HandshakeRefused)
+
+    async def test_its_own_cause(self) -> None:
+        """What is no Exception is the cause of one that a test can catch."""
+        app = Antiphon()
+
+        @app.websocket("/")
+        async def exits() -> None:
+            raise SystemExit(3)
+
+        with pytest.raises(RuntimeError, match="SystemExit") as caught:
+            await TestClient(app).websocket("/").__aenter__()
+        assert isinstance(caught.value.__cause__, SystemExit)
 
     async def test_beside_another_error(self, app: Antiphon) -> None:
         """It accompanies an error of the test itself as a note."""

@@ -53,8 +53,9 @@ class WorkerThreads:
             elif self._threads < self.most:
                 self._threads += 1
                 threading.Thread(target=self._work, name="antiphon worker", daemon=True).start()
+        future = call.result
         self._calls.put(call)
-        result: T = await call.result
+        result: T = await future
         return result
 
     def _work(self) -> None:
@@ -95,6 +96,9 @@ class _Call:
             self._hand_back(_fail, error)
         else:
             self._hand_back(_succeed, value)
+            del value
+        # An exception's traceback keeps this frame, which must not keep the exception.
+        del self.result
 
     def _hand_back(self, how: Callable[[asyncio.Future[Any], Any], None], what: Any) -> None:
         try:

@@ -31,6 +31,9 @@ logger = logging.getLogger("uvicorn.error")
 #: Seconds that requests get to end when parting from the connections has taken all the time there was.
 LEAST = 0.2
 
+#: Seconds before the end when those who have not answered are cut off; half of the time if that is less.
+PARTING = 0.5
+
 
 FASTNET = "aiofastnet"
 #: Names of event loops: the best that is installed, asyncio's own, and the best with aiofastnet's transports.
@@ -146,9 +149,11 @@ class Server(uvicorn.Server):
             server.close()
         loop = asyncio.get_running_loop()
         applications = tuple(drainables(application_of(self.config)))
-        # One deadline for everything: uvicorn waits for what is left of it.
-        deadline = loop.time() + time_to_drain(self.config)
-        loop.call_at(deadline, self._abort)
+        # One deadline for everything: uvicorn waits for what is left of it. Who does not answer goes a little
+        # earlier, so that the ``close`` handlers have some time, too.
+        time = time_to_drain(self.config)
+        deadline = loop.time() + time
+        loop.call_at(deadline - min(PARTING, time / 2), self._abort)
         code, reason = CloseCode.GOING_AWAY, "the server stops"
         if self.config.should_reload:
             code, reason = CloseCode.SERVICE_RESTART, "the server restarts"

@@ -87,12 +87,9 @@ class TestWebSocket:
         link = self._connected = self._connect()
         try:
             await self._handshake(link)
-        except HandshakeRefused as refused:
-            try:
-                await self._end(link)
-            # The cause of the refusal says more than its status.
-            except Exception as cause:
-                raise cause from refused
+        except HandshakeRefused:
+            # What the application raised, if it did, says more than the status.
+            await self._end(link)
             raise
         except BaseException:
             link.leave(1006)

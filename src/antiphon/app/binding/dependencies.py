@@ -169,7 +169,7 @@ class Session:
         """Tear down what was made, the last first; one that fails keeps no other from it.
 
         Raises:
-            BaseException: What the first of them to fail raised.
+            Exception: What the first of them to fail raised.
         """
         self._made.clear()
         failed: BaseException | None = None
@@ -179,7 +179,8 @@ class Session:
             except BaseException as error:
                 failed = failed or error
         if failed is not None:
-            raise failed
+            first = fault(failed, stopped=True)
+            raise first from first.__cause__
 
     async def _make_once(self, function: Callable[..., Any], call: Callable[[], Any]) -> Any:
         """Let many connections wait for one making; what failed may be tried again by whoever asks next."""
@@ -198,7 +199,8 @@ class Session:
         try:
             return await self._enter(function, call)
         except BaseException as raised:
-            raise fault(raised, stopped=True) from raised.__cause__
+            error = fault(raised, stopped=True)
+            raise error from error.__cause__
 
     async def _enter(self, function: Callable[..., Any], call: Callable[[], Any]) -> Any:
         if inspect.isasyncgenfunction(function):

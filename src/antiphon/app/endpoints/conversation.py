@@ -7,7 +7,6 @@ it waits. Plain functions run in a worker thread, which is handed all the messag
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Literal, Protocol
@@ -15,9 +14,10 @@ from typing import Any, Literal, Protocol
 from starlette.exceptions import HTTPException, WebSocketException
 
 from antiphon.app.binding import Handler, Session
-from antiphon.app.endpoints.outcome import leave
+from antiphon.app.endpoints.outcome import give_up, leave
+from antiphon.app.endpoints.threaded import hand_over
 from antiphon.codec import Decoder, encode
-from antiphon.connection import OutboxFull, Phase, Prepared, WebSocket
+from antiphon.connection import OutboxFull, Phase, WebSocket
 from antiphon.errors import WebSocketDisconnect
 from antiphon.loop import EagerTasks, eager_tasks, fault, harmless
 
@@ -25,12 +25,6 @@ logger = logging.getLogger("antiphon")
 
 Event = Literal["connect", "message", "close", "error"]
 Call = Callable[[Any, Any], Any]
-
-#: Messages handed to a worker thread together, at most.
-TOGETHER = 64
-
-#: Bytes of answers after which a worker thread lets the connection drain.
-ENOUGH = 64 * 1024
 
 
 class Host(Protocol):
@@ -80,6 +74,7 @@ class Conversation:
         "_decode",
         "_eager",
         "_finished",
+        "_finisher",
         "_host",
         "_on_message",
         "_over",
@@ -98,6 +93,7 @@ class Conversation:
         self._begun = False
         self._started = False
         self._finished = False
+        self._finisher: asyncio.Task[Any] | None = None
         self._begins = False
         self._decode: Decoder
         self._on_message: Call
@@ -121,7 +117,7 @@ class Conversation:
             if self._host.accepts_first:
                 ws.open()
         except BaseException as raised:
-            self._conclude(fault(raised, stopped=True))
+            self._conclude(await self._fault(raised))
         else:
             self._begun = True
             on_message = self._host.handlers.get("message")
@@ -160,7 +156,8 @@ class Conversation:
     async def abandon(self) -> None:
         """Stop what runs, then run ``close``: the server does not wait any longer."""
         leave(self._ws)
-        worker, self._worker = self._worker, None
+        self._ws.inbox.clear()
+        worker = self._worker
         if worker is not None and worker is not asyncio.current_task():
             worker.cancel()
             await asyncio.wait([worker])
@@ -227,6 +224,8 @@ class Conversation:
             if left:
                 ws.inbox.put(left)
             self._start(self._recover(trouble))
+            # The frame lives as long as the exception, which must not live as long as the frame.
+            trouble = None
             return
         self._busy = False
         if ws.ended:
@@ -259,7 +258,7 @@ class Conversation:
         while waiting:
             try:
                 if in_thread:
-                    await self._hand_over(call, decode)
+                    await hand_over(self._session.threads, ws, call, decode, self._failed)
                     continue
                 message = waiting.pop(0)
                 if inbox.paused:
@@ -272,30 +271,21 @@ class Conversation:
             except BaseException as raised:
                 await self._failed(raised)
 
-    async def _hand_over(self, call: Call, decode: Decoder) -> None:
-        """Have a worker thread handle the messages that wait, together."""
-        inbox = self._ws.inbox
-        messages = inbox.waiting[:TOGETHER]
-        del inbox.waiting[:TOGETHER]
-        inbox.relax()
-        while messages:
-            handled, error = await self._session.threads.run(
-                handle_in_thread, self._ws, messages, call, decode
-            )
-            del messages[:handled]
-            if error is not None:
-                await self._failed(error)
-            await self._ws.drained()
-
     async def _finish(self) -> None:
-        # Should it be stopped in the middle, what comes to finish it does not run ``close`` again.
+        """Run ``close``, and tear down: once, whoever comes to it first."""
+        finisher, task = self._finisher, asyncio.current_task()
+        if finisher is not None and finisher is not task and not finisher.done():
+            await self.over()
+            return
+        self._finisher = task
+        # Should it be stopped in the middle, it goes on behind ``close``.
         begun, self._begun = self._begun, False
         if begun:
             await self._run("close")
         try:
             await self._session.close()
-        except BaseException as raised:
-            self._tell(fault(raised, stopped=True))
+        except Exception as error:
+            self._tell(error)
         finally:
             self._finished = True
             self._host.finished(self)
@@ -325,7 +315,7 @@ class Conversation:
             # Who stops them leaves the connection first; until they have started, the task is the caller's.
             return fault(raised, stopped=self._ws.closed or not self._started)
         except asyncio.CancelledError:
-            leave(self._ws)
+            give_up(self._ws)
             await self._finish()
             raise
 
@@ -369,28 +359,3 @@ def _after(error: Exception, worse: Exception) -> Exception:
     if last is not error:
         last.__cause__ = error
     return worse
-
-
-def handle_in_thread(
-    ws: WebSocket, messages: Sequence[str | bytes], call: Call, decode: Decoder
-) -> tuple[int, Exception | None]:
-    """Handle messages in this thread, until one fails or the answers should be waited for.
-
-    Returns:
-        How many were handled, and what the last of them raised.
-    """
-    answered = 0
-    for number, message in enumerate(messages, 1):
-        if ws.closed_here:
-            break
-        try:
-            value = contextvars.copy_context().run(call, ws, decode(message))
-            if value is not None:
-                answer = encode(value)
-                ws.call_soon(ws.write_nowait, Prepared((answer,)))
-                answered += len(answer)
-        except BaseException as error:
-            return number, harmless(error)
-        if answered > ENOUGH:
-            return number, None
-    return len(messages), None

@@ -43,12 +43,18 @@ def conclude(ws: WebSocket, error: Exception) -> Exception | None:
 
 
 def leave(ws: WebSocket, code: int = 1001, reason: str = "the server stops") -> None:
-    """Part from a connection because this server stops, or what was to answer its handshake."""
+    """Part from a connection because this server stops."""
     if ws.phase is Phase.CONNECTING:
-        logger.warning("%r was refused: what was to answer its handshake is stopped", ws)
         ws.refuse(503)
     elif ws.accepted:
         ws.end(code, reason)
+
+
+def give_up(ws: WebSocket) -> None:
+    """Part from a connection because its handshake is cancelled, by whomever: maybe nobody else tells."""
+    if not ws.closed:
+        logger.warning("%r: what serves its handshake was cancelled", ws)
+        leave(ws)
 
 
 def _do_as_demanded(ws: WebSocket, error: Exception) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack
 
 from antiphon.app.binding import Plan, Session, describe, is_async, plan
 from antiphon.app.endpoints.endpoint import GIVE_UP, Endpoint, left_until
-from antiphon.app.endpoints.outcome import leave
+from antiphon.app.endpoints.outcome import give_up, leave
 from antiphon.app.services import Services
 from antiphon.codec import MessageType
 from antiphon.connection import CaughtCloseCodes, Options, Phase, WebSocket
@@ -73,7 +73,7 @@ class ViewEndpoint(Endpoint):
         try:
             await answered
         except asyncio.CancelledError:
-            leave(ws)
+            give_up(ws)
             task.cancel()
             await asyncio.wait([task])
             raise
@@ -110,19 +110,16 @@ class ViewEndpoint(Endpoint):
             call = await self._plan.bind(session)
             await call(ws, None)
         except BaseException as raised:
-            self._tell(ws, self.conclude(ws, self._fault(ws, raised)))
+            # Who stops it leaves the connection first; another server cancels its call, in which it runs.
+            error = fault(raised, stopped=ws.closed or not ws.outlives_application)
+            self._tell(ws, self.conclude(ws, error))
         else:
             self._finish(ws)
         finally:
             try:
                 await session.close()
-            except BaseException as raised:
-                self._tell(ws, self._fault(ws, raised))
-
-    def _fault(self, ws: WebSocket, raised: BaseException) -> Exception:
-        """What the view raised, as an error; unless it is that the view is being stopped."""
-        # Who stops it leaves the connection first; another server cancels its call, in which the view runs.
-        return fault(raised, stopped=ws.closed or not ws.outlives_application)
+            except Exception as error:
+                self._tell(ws, error)
 
     def _tell(self, ws: WebSocket, error: Exception | None) -> None:
         """Have the log tell of an exception: the server's, which awaits it, or else ours."""
