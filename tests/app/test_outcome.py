@@ -121,5 +121,6 @@ async def test_impatient_layer(path: str) -> None:
     with LiveServer.antiphon("tests.app.outcome_app:impatient") as server:
         assert await outcome(server.ws(path) + "?how=waits") == 503
     assert "the layer's time is up" in server.output()
+    assert len(errors(server.output())) == 1
     assert path != "/connect" or "close finds it rejected" in server.output()
     assert "Traceback" not in server.output()
