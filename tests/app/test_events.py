@@ -836,6 +836,41 @@ class TestErrors:
 class TestEnd:
     """`close` runs exactly once, after the last message handler, however the connection ends."""
 
+    async def test_thread_that_goes_on(self) -> None:
+        """A plain function that is stopped begins with none of the messages that it was handed together."""
+        app, log = Antiphon(timeouts=Timeouts(drain=0.05)), []
+        begun, gate, over = threading.Event(), threading.Event(), threading.Event()
+        endpoint = app.events("/")
+
+        @endpoint.on("message")
+        def said(message: str) -> None:
+            begun.set()
+            assert gate.wait(10)
+            log.append(message)
+            over.set()
+
+        @endpoint.on("close")
+        async def left() -> None:
+            log.append("close")
+
+        gone = asyncio.Event()
+        app.observe(lambda signal: gone.set() if isinstance(signal, ConnectionEnded) else None)
+        async with TestClient(app) as client:
+            ws = client.websocket("/")
+            await ws.__aenter__()
+            for number in range(5):
+                await ws.send(str(number))
+            assert await asyncio.to_thread(begun.wait, 10)
+            await ws.abort()
+            await gone.wait()
+            await app.drain()
+            assert log == ["close"]
+            gate.set()
+            assert await asyncio.to_thread(over.wait, 10)
+        # The same thread would have taken the next.
+        await asyncio.to_thread(log.append, "other call")
+        assert log == ["close", "0", "other call"]
+
     async def test_close_that_takes_its_time(self) -> None:
         """However often a server asks, with a silent client, it runs once, and then the teardowns."""
         app, log = Antiphon(timeouts=Timeouts(drain=0.05)), []

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from starlette.exceptions import HTTPException
 
 from antiphon import (
     Antiphon,
+    Depends,
     InvalidMessage,
     Limits,
     Timeouts,
@@ -346,6 +347,25 @@ class TestServing:
                 pass
             await asyncio.wait_for(app.state.flooding, 5)
         assert len(ended) == 1
+
+    async def test_fails_twice(
+        self, app: Antiphon, client: TestClient, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """What its teardown raises does not hide what it raised itself."""
+
+        async def resource() -> AsyncIterator[int]:
+            yield 1
+            raise LookupError("second")
+
+        @app.websocket("/")
+        async def view(ws: WebSocket, number: Annotated[int, Depends(resource)]) -> None:
+            await ws.accept()
+            raise ValueError("first")
+
+        async with client.websocket("/") as ws:
+            with pytest.raises(ValueError, match="first"):
+                await ws.ended()
+        assert "second" in caplog.text
 
     async def test_signals(self, app: Antiphon, client: TestClient) -> None:
         """An observer learns of connections and failures, with endpoint, id, code and reason."""

@@ -151,6 +151,23 @@ class TestThreads:
         assert await asyncio.gather(*(threads.run(call, number) for number in range(30))) == list(range(30))
         assert most == 3
 
+    async def test_after_a_crowd(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """After more calls at once than there are threads, and a while of none, calls are made as before."""
+        monkeypatch.setattr("antiphon.loop.threads.IDLE", 0.05)
+        threads = WorkerThreads(2)
+        workers: set[threading.Thread] = set()
+
+        def call() -> None:
+            workers.add(threading.current_thread())
+
+        for _ in range(2):
+            await asyncio.wait_for(asyncio.gather(*(threads.run(call) for _ in range(20))), 10)
+            for each in workers:
+                await asyncio.to_thread(each.join, 10)
+                assert not each.is_alive()
+            workers.clear()
+        assert await asyncio.wait_for(threads.run(lambda: 1), 10) == 1
+
     @pytest.mark.parametrize("error", [ValueError("x"), SystemExit(1), KeyboardInterrupt(), StopIteration(1)])
     async def test_errors(self, error: BaseException) -> None:
         """What a function raises reaches its caller, and ends nothing else; the thread goes on."""

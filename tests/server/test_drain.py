@@ -86,6 +86,17 @@ async def test_close_handlers_of_peers_that_do_not_answer() -> None:
     assert "closed 1001" in server.output()
 
 
+@pytest.mark.parametrize("app", [APP, PLAIN])
+async def test_spread_to_the_end(app: str) -> None:
+    """Nobody is cut off before it was told, even if the close frames are spread over most of the time."""
+    with LiveServer.antiphon(app, "--timeout", "spread=0.8", "--timeout", "drain=1") as server:
+        async with contextlib.AsyncExitStack() as stack:
+            peers = await crowd(stack, server, 30, "/echo")
+            server.signal(signal.SIGTERM)
+            assert {code for code, _ in await asyncio.gather(*map(leaves, peers))} == {1001}
+            await asyncio.to_thread(server.wait, 5)
+
+
 async def test_application_that_waits_to_send() -> None:
     """An application that waits for a peer that does not read is told at once, and has the time to end."""
     with LiveServer.antiphon(PLAIN, "--timeout", "drain=3") as server:

@@ -35,11 +35,11 @@ class WorkerThreads:
         self.most = most
         self._calls: SimpleQueue[_Call] = SimpleQueue()
         self._threads = 0
-        self._free = 0
+        self._outstanding = 0
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"<WorkerThreads {self._threads} of {self.most}, {self._free} free>"
+        return f"<WorkerThreads {self._threads} of {self.most}, {self._outstanding} calls>"
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """Call a function in a worker thread, with the caller's context variables.
@@ -48,9 +48,8 @@ class WorkerThreads:
         """
         call = _Call(function, args)
         with self._lock:
-            if self._free:
-                self._free -= 1
-            elif self._threads < self.most:
+            self._outstanding += 1
+            if self._outstanding > self._threads and self._threads < self.most:
                 self._threads += 1
                 threading.Thread(target=self._work, name="antiphon worker", daemon=True).start()
         future = call.result
@@ -64,15 +63,15 @@ class WorkerThreads:
                 call = self._calls.get(timeout=IDLE)
             except Empty:
                 with self._lock:
-                    # A call may be on its way to the one free thread that is counted no more.
-                    if self._free:
-                        self._free -= 1
+                    # A call that is outstanding may not have come to a thread yet.
+                    if self._outstanding < self._threads:
                         self._threads -= 1
                         return
                 continue
             call.make()
+            del call
             with self._lock:
-                self._free += 1
+                self._outstanding -= 1
 
 
 class _Call:

@@ -31,7 +31,7 @@ logger = logging.getLogger("uvicorn.error")
 #: Seconds that requests get to end when parting from the connections has taken all the time there was.
 LEAST = 0.2
 
-#: Seconds before the end when those who have not answered are cut off; half of the time if that is less.
+#: Seconds before the end when those who have not answered are cut off, if the others have as long to answer.
 PARTING = 0.5
 
 
@@ -153,7 +153,9 @@ class Server(uvicorn.Server):
         # earlier, so that the ``close`` handlers have some time, too.
         time = time_to_drain(self.config)
         deadline = loop.time() + time
-        loop.call_at(deadline - min(PARTING, time / 2), self._abort)
+        spreads = [self.config.timeouts.spread, *(each.timeouts.spread for each in applications)]
+        to_answer = time - max(spreads)
+        loop.call_at(deadline - min(PARTING, max(0.0, to_answer) / 2), self._abort)
         code, reason = CloseCode.GOING_AWAY, "the server stops"
         if self.config.should_reload:
             code, reason = CloseCode.SERVICE_RESTART, "the server restarts"

@@ -324,6 +324,38 @@ class TestTeardown:
                     pass
         assert log == ["+a", "-a"]
 
+    async def test_entered_too_late(self, app: Antiphon) -> None:
+        """What a worker thread enters when nobody waits for it any more is torn down all the same."""
+        begun, gate, log = threading.Event(), threading.Event(), []
+
+        def resource() -> Iterator[int]:
+            begun.set()
+            assert gate.wait(10)
+            log.append("entered")
+            yield 1
+            log.append("torn down")
+
+        @app.websocket("/")
+        async def view(number: Annotated[int, Depends(resource)]) -> None:
+            """Not reached."""
+
+        scope = {"type": "websocket", "path": "/", "headers": [], "query_string": b"", "subprotocols": []}
+
+        connects = iter([{"type": "websocket.connect"}])
+
+        async def receive() -> Any:
+            return next(connects, None) or await asyncio.Event().wait()
+
+        async def send(event: Any) -> None: ...
+
+        call = asyncio.create_task(app(scope, receive, send))
+        assert await asyncio.to_thread(begun.wait, 10)
+        call.cancel()
+        gate.set()
+        await asyncio.wait([call], timeout=10)
+        assert call.cancelled()
+        assert log == ["entered", "torn down"]
+
     async def test_task_groups_and_context(self, app: Antiphon, client: TestClient) -> None:
         """A view's dependency may hold a task group or a time-out, and set context variables for it."""
         name: contextvars.ContextVar[str] = contextvars.ContextVar("name", default="nobody")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, get_args
@@ -210,10 +210,16 @@ class Session:
             return value
         if inspect.isgeneratorfunction(function):
             manager = contextmanager(call)()
-            value = await self.threads.run(manager.__enter__)
-            self._teardowns.append(partial(self.threads.run, manager.__exit__, None, None, None))
-            return value
+            entering = asyncio.ensure_future(self.threads.run(manager.__enter__))
+            self._teardowns.append(partial(self._leave, manager, entering))
+            return await asyncio.shield(entering)
         return await run(function, call, self.threads)
+
+    async def _leave(self, manager: AbstractContextManager[Any], entering: asyncio.Future[Any]) -> None:
+        """Tear down what a worker thread has entered, or enters yet though nobody waits for it any more."""
+        await asyncio.wait([entering])
+        if entering.exception() is None:
+            await self.threads.run(manager.__exit__, None, None, None)
 
 
 async def run(function: Callable[..., Any], call: Callable[[], Any], threads: WorkerThreads) -> Any:

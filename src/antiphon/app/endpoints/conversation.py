@@ -161,8 +161,7 @@ class Conversation:
         if worker is not None and worker is not asyncio.current_task():
             worker.cancel()
             await asyncio.wait([worker])
-        if not self._finished:
-            await self._finish()
+        await self._finish()
 
     def _messages_received(self, messages: Sequence[str | bytes]) -> None:
         if self._busy or len(messages) > 1 or not self._begins:
@@ -273,8 +272,8 @@ class Conversation:
 
     async def _finish(self) -> None:
         """Run ``close``, and tear down: once, whoever comes to it first."""
-        finisher, task = self._finisher, asyncio.current_task()
-        if finisher is not None and finisher is not task and not finisher.done():
+        task = asyncio.current_task()
+        if self._finished or self._finisher not in (None, task):
             await self.over()
             return
         self._finisher = task
@@ -287,7 +286,8 @@ class Conversation:
         except Exception as error:
             self._tell(error)
         finally:
-            self._finished = True
+            # A task that is known to nobody can be used again.
+            self._finished, self._finisher = True, None
             self._host.finished(self)
             if self._over is not None and not self._over.done():
                 self._over.set_result(None)

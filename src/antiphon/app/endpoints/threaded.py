@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -26,25 +27,29 @@ async def hand_over(
     decode: Decoder,
     failed: Callable[[Exception], Awaitable[Any]],
 ) -> None:
-    """Have a worker thread handle messages that wait, in order.
+    """Have a worker thread handle messages that wait, in order; those behind one that failed wait again.
 
     Args:
         threads: The worker threads.
         ws: Whose messages they are.
         call: Calls the handler.
         decode: From a message to what the handler takes.
-        failed: Deals with what the handler raised; then the next message has its turn.
+        failed: Deals with what the handler raised.
     """
     inbox = ws.inbox
     messages = inbox.waiting[:TOGETHER]
     del inbox.waiting[:TOGETHER]
     inbox.relax()
-    while messages:
+    try:
         handled, error = await threads.run(_handle, ws, messages, call, decode)
-        del messages[:handled]
-        if error is not None:
-            await failed(error)
-        await ws.drained()
+    except asyncio.CancelledError:
+        # The thread goes on with the message it has, and begins with no other.
+        messages.clear()
+        raise
+    inbox.waiting[:0] = messages[handled:]
+    if error is not None:
+        await failed(error)
+    await ws.drained()
 
 
 def _handle(

@@ -106,29 +106,35 @@ class ViewEndpoint(Endpoint):
 
     async def _run(self, ws: WebSocket, session: Session) -> None:
         assert self._plan is not None
+        failure: Exception | None = None
         try:
             call = await self._plan.bind(session)
             await call(ws, None)
         except BaseException as raised:
             # Who stops it leaves the connection first; another server cancels its call, in which it runs.
             error = fault(raised, stopped=ws.closed or not ws.outlives_application)
-            self._tell(ws, self.conclude(ws, error))
+            failure = self._tell(ws, self.conclude(ws, error))
         else:
             self._finish(ws)
         finally:
             try:
                 await session.close()
             except Exception as error:
-                self._tell(ws, error)
+                failure = self._tell(ws, error, failure)
+        if failure is not None:
+            raise failure
 
-    def _tell(self, ws: WebSocket, error: Exception | None) -> None:
-        """Have the log tell of an exception: the server's, which awaits it, or else ours."""
+    def _tell(
+        self, ws: WebSocket, error: Exception | None, first: Exception | None = None
+    ) -> Exception | None:
+        """Tell of an exception; return the first, if that is to be raised to a server that waits for it."""
         if error is None:
-            return
+            return first
         self.failed(ws, error)
-        if not ws.outlives_application:
-            raise error from error.__cause__
+        if first is None and not ws.outlives_application:
+            return error
         logger.error("the view of %s failed", self.path, exc_info=error)
+        return first
 
     def _finish(self, ws: WebSocket) -> None:
         if ws.phase is Phase.CONNECTING:
