@@ -413,6 +413,32 @@ class TestErrors:
             await ws.send(b"x")
             assert await ws.receive() == "WrongKind"
 
+    async def test_among_messages_that_were_handed_over_together(
+        self, app: Antiphon, client: TestClient
+    ) -> None:
+        """One that a plain function fails for keeps none of the others from it, nor their order."""
+        begun, gate = threading.Event(), threading.Event()
+        endpoint = app.events("/")
+
+        @endpoint.on("message")
+        def said(message: str) -> int:
+            begun.set()
+            assert gate.wait(10)
+            return int(message)
+
+        @endpoint.on("error")
+        async def failed(error: Exception) -> str:
+            return "no number"
+
+        async with client.websocket("/") as ws:
+            await ws.send("0")
+            assert await asyncio.to_thread(begun.wait, 10)
+            for message in ("1", "x", "3", "y", "5"):
+                await ws.send(message)
+            gate.set()
+            expected = ["0", "1", "no number", "3", "no number", "5"]
+            assert [await ws.receive() for _ in expected] == expected
+
     @pytest.mark.parametrize("second", [LookupError, SystemExit])
     @pytest.mark.parametrize("how", ["async", "thread", "inline"])
     async def test_handler_that_fails(

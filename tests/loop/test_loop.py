@@ -3,6 +3,8 @@
 import asyncio
 import contextvars
 import threading
+import time
+from queue import Empty, SimpleQueue
 from types import SimpleNamespace
 from typing import Any
 
@@ -150,6 +152,38 @@ class TestThreads:
 
         assert await asyncio.gather(*(threads.run(call, number) for number in range(30))) == list(range(30))
         assert most == 3
+
+    async def test_free_threads_are_used(self) -> None:
+        """A thread that has nothing to do makes the next call."""
+        threads = WorkerThreads(8)
+        workers = set()
+
+        def quiet() -> None:
+            while "0 calls" not in repr(threads):
+                time.sleep(0.001)
+
+        for _ in range(10):
+            workers.add(await threads.run(threading.current_thread))
+            await asyncio.wait_for(asyncio.to_thread(quiet), 10)
+        assert len(workers) == 1
+
+    async def test_call_that_comes_as_a_thread_leaves(self) -> None:
+        """A thread that has waited in vain stays if there is a call for it by now."""
+
+        class Late(SimpleQueue[Any]):
+            late = True
+
+            def get(self, block: bool = True, timeout: float | None = None) -> Any:
+                call = super().get(block, timeout)
+                if self.late:
+                    self.late = False
+                    self.put(call)
+                    raise Empty
+                return call
+
+        threads = WorkerThreads(1)
+        threads._calls = Late()
+        assert await asyncio.wait_for(threads.run(lambda: 1), 10) == 1
 
     async def test_after_a_crowd(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """After more calls at once than there are threads, and a while of none, calls are made as before."""

@@ -273,7 +273,7 @@ class Conversation:
     async def _finish(self) -> None:
         """Run ``close``, and tear down: once, whoever comes to it first."""
         task = asyncio.current_task()
-        if self._finished or self._finisher not in (None, task):
+        if self._finisher not in (None, task):
             await self.over()
             return
         self._finisher = task
