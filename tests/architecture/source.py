@@ -4,6 +4,7 @@ Checks built on this return violations as text, `file:line: rule`; no violation 
 """
 
 import ast
+import gc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,10 +60,19 @@ def read_package(root: Path) -> Package:
             parts.pop()
         text = path.read_text(encoding="utf-8")
         name = ".".join(parts)
-        modules[name] = Module(name, path, len(text.splitlines()), ast.parse(text, str(path)))
+        modules[name] = Module(name, path, len(text.splitlines()), _parse(text, path))
     if not modules:
         raise ValueError(f"no Python module under {root}")
     return Package(root.name, root, modules)
+
+
+def _parse(text: str, path: Path) -> ast.Module:
+    # The collector may have a traceback logged, which parses, too; CPython 3.11 cannot do both at a time.
+    gc.disable()
+    try:
+        return ast.parse(text, str(path))
+    finally:
+        gc.enable()
 
 
 def folder_violations(package: Package) -> list[str]:
