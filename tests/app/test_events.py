@@ -18,8 +18,8 @@ from starlette.exceptions import HTTPException
 
 from antiphon import Antiphon, Depends, Limits, Timeouts, WebSocket, WebSocketDisconnect, WebSocketException
 from antiphon.errors import BindingError
-from antiphon.signals import ConnectionEnded
 from antiphon.testing import HandshakeRefused, TestClient
+from tests.app.calls import Call, end_of
 
 
 @pytest.fixture
@@ -497,7 +497,7 @@ class TestErrors:
 
     async def test_call_is_cancelled(self, app: Antiphon, caplog: pytest.LogCaptureFixture) -> None:
         """Another server stops what runs by cancelling its call: left with 1001, and no error."""
-        endpoint, begun, log, sent = app.events("/"), asyncio.Event(), [], []
+        endpoint, begun, log = app.events("/"), asyncio.Event(), []
 
         @endpoint.on("message")
         async def said(message: str) -> None:
@@ -511,23 +511,13 @@ class TestErrors:
         def over(ws: WebSocket) -> None:
             log.append(f"close {ws.close_code}")
 
-        events = iter([{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "x"}])
-
-        async def receive() -> Any:
-            event = next(events, None)
-            return event or await asyncio.Event().wait()
-
-        async def send(event: Any) -> None:
-            sent.append(event)
-
-        scope = {"type": "websocket", "path": "/", "headers": [], "query_string": b"", "subprotocols": []}
-        call = asyncio.create_task(app(scope, receive, send))
+        call = Call(app, "x")
         await asyncio.wait_for(begun.wait(), 5)
-        call.cancel()
-        await asyncio.wait([call], timeout=5)
-        assert call.cancelled()
+        call.task.cancel()
+        await asyncio.wait([call.task], timeout=5)
+        assert call.task.cancelled()
         assert log == ["stopped", "close 1001"]
-        assert sent[-1] == {"type": "websocket.close", "code": 1001, "reason": "the server stops"}
+        assert call.sent[-1] == {"type": "websocket.close", "code": 1001, "reason": "the server stops"}
         assert not caplog.records
 
     async def test_what_cannot_be_sent(self, app: Antiphon, client: TestClient) -> None:
@@ -879,8 +869,7 @@ class TestEnd:
         async def left() -> None:
             log.append("close")
 
-        gone = asyncio.Event()
-        app.observe(lambda signal: gone.set() if isinstance(signal, ConnectionEnded) else None)
+        gone = end_of(app)
         async with TestClient(app) as client:
             ws = client.websocket("/")
             await ws.__aenter__()
@@ -912,24 +901,13 @@ class TestEnd:
             await gate.wait()
             log.append("close over")
 
-        accepted, connects = asyncio.Event(), iter([{"type": "websocket.connect"}])
-
-        async def receive() -> Any:
-            return next(connects, None) or await asyncio.Event().wait()
-
-        async def send(event: Any) -> None:
-            accepted.set()
-            if event["type"] == "websocket.close":
-                await gate.wait()
-
-        scope = {"type": "websocket", "path": "/", "headers": [], "query_string": b"", "subprotocols": []}
-        call = asyncio.create_task(app(scope, receive, send))
-        await accepted.wait()
+        call = Call(app, hold=gate)
+        await call.accepted.wait()
         await app.drain()
         await app.drain()
         assert log == ["close"]
         gate.set()
-        await asyncio.wait_for(call, 5)
+        await asyncio.wait_for(call.task, 5)
         assert log == ["close", "close over", "torn down"]
 
     async def test_handler_that_takes_its_time_to_be_stopped(self) -> None:
@@ -955,8 +933,7 @@ class TestEnd:
         async def left() -> None:
             log.append("close")
 
-        gone = asyncio.Event()
-        app.observe(lambda signal: gone.set() if isinstance(signal, ConnectionEnded) else None)
+        gone = end_of(app)
         async with TestClient(app) as client:
             ws = client.websocket("/")
             await ws.__aenter__()

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from antiphon import Antiphon, Depends, WebSocket
 from antiphon.errors import BindingError
 from antiphon.testing import HandshakeRefused, TestClient
+from tests.app.calls import Call
 
 
 @pytest.fixture
@@ -339,16 +340,7 @@ class TestTeardown:
         async def view(number: Annotated[int, Depends(resource)]) -> None:
             """Not reached."""
 
-        scope = {"type": "websocket", "path": "/", "headers": [], "query_string": b"", "subprotocols": []}
-
-        connects = iter([{"type": "websocket.connect"}])
-
-        async def receive() -> Any:
-            return next(connects, None) or await asyncio.Event().wait()
-
-        async def send(event: Any) -> None: ...
-
-        call = asyncio.create_task(app(scope, receive, send))
+        call = Call(app).task
         assert await asyncio.to_thread(begun.wait, 10)
         call.cancel()
         gate.set()

@@ -112,8 +112,8 @@ class ViewEndpoint(Endpoint):
             await call(ws, None)
         except BaseException as raised:
             # Who stops it leaves the connection first; another server cancels its call, in which it runs.
-            error = fault(raised, stopped=ws.closed or not ws.outlives_application)
-            failure = self._tell(ws, self.conclude(ws, error))
+            stopped = ws.closed or not ws.outlives_application
+            failure = self._tell(ws, self.conclude(ws, fault(raised, stopped=stopped)))
         else:
             self._finish(ws)
         finally:
