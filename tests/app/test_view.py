@@ -20,6 +20,7 @@ from antiphon import (
 )
 from antiphon.errors import ConfigurationError
 from antiphon.testing import HandshakeRefused, TestClient
+from tests.app.calls import Call
 
 View = Callable[[WebSocket], Awaitable[Any]]
 
@@ -366,6 +367,26 @@ class TestServing:
             with pytest.raises(ValueError, match="first"):
                 await ws.ended()
         assert "second" in caplog.text
+
+    async def test_teardown_that_fails_when_it_is_stopped(self, app: Antiphon) -> None:
+        """That it was cancelled does not hide what its teardown raises."""
+        begun = asyncio.Event()
+
+        async def resource() -> AsyncIterator[int]:
+            yield 1
+            raise LookupError("in the teardown")
+
+        @app.websocket("/")
+        async def view(ws: WebSocket, number: Annotated[int, Depends(resource)]) -> None:
+            await ws.accept()
+            begun.set()
+            await asyncio.Event().wait()
+
+        call = Call(app).task
+        await begun.wait()
+        call.cancel()
+        with pytest.raises(LookupError, match="in the teardown"):
+            await asyncio.wait_for(call, 10)
 
     async def test_signals(self, app: Antiphon, client: TestClient) -> None:
         """An observer learns of connections and failures, with endpoint, id, code and reason."""

@@ -167,6 +167,19 @@ class TestThreads:
             await asyncio.wait_for(asyncio.to_thread(quiet), 10)
         assert len(workers) == 1
 
+    async def test_no_thread_to_be_had(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where the system gives no thread, that call fails, and later ones are made."""
+        threads = WorkerThreads(1)
+
+        def fails(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", fails)
+            with pytest.raises(RuntimeError, match="can't start"):
+                await threads.run(lambda: 1)
+        assert await asyncio.wait_for(threads.run(lambda: 1), 10) == 1
+
     async def test_call_that_comes_as_a_thread_leaves(self) -> None:
         """A thread that has waited in vain stays if there is a call for it by now."""
 

@@ -48,10 +48,10 @@ class WorkerThreads:
         """
         call = _Call(function, args)
         with self._lock:
-            self._outstanding += 1
-            if self._outstanding > self._threads and self._threads < self.most:
-                self._threads += 1
+            if self._outstanding >= self._threads and self._threads < self.most:
                 threading.Thread(target=self._work, name="antiphon worker", daemon=True).start()
+                self._threads += 1
+            self._outstanding += 1
         future = call.result
         self._calls.put(call)
         result: T = await future

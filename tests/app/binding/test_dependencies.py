@@ -325,9 +325,10 @@ class TestTeardown:
                     pass
         assert log == ["+a", "-a"]
 
-    async def test_entered_too_late(self, app: Antiphon) -> None:
+    @pytest.mark.parametrize("times", [1, 2])
+    async def test_entered_too_late(self, app: Antiphon, times: int) -> None:
         """What a worker thread enters when nobody waits for it any more is torn down all the same."""
-        begun, gate, log = threading.Event(), threading.Event(), []
+        begun, gate, left, log = threading.Event(), threading.Event(), threading.Event(), []
 
         def resource() -> Iterator[int]:
             begun.set()
@@ -335,6 +336,7 @@ class TestTeardown:
             log.append("entered")
             yield 1
             log.append("torn down")
+            left.set()
 
         @app.websocket("/")
         async def view(number: Annotated[int, Depends(resource)]) -> None:
@@ -342,10 +344,14 @@ class TestTeardown:
 
         call = Call(app).task
         assert await asyncio.to_thread(begun.wait, 10)
-        call.cancel()
+        for _ in range(times):
+            call.cancel()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
         gate.set()
         await asyncio.wait([call], timeout=10)
         assert call.cancelled()
+        assert await asyncio.to_thread(left.wait, 10)
         assert log == ["entered", "torn down"]
 
     async def test_task_groups_and_context(self, app: Antiphon, client: TestClient) -> None:

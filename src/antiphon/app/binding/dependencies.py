@@ -217,9 +217,14 @@ class Session:
 
     async def _leave(self, manager: AbstractContextManager[Any], entering: asyncio.Future[Any]) -> None:
         """Tear down what a worker thread has entered, or enters yet though nobody waits for it any more."""
-        await asyncio.wait([entering])
-        if entering.exception() is None:
-            await self.threads.run(manager.__exit__, None, None, None)
+
+        async def leave() -> None:
+            await asyncio.wait([entering])
+            if entering.exception() is None:
+                await self.threads.run(manager.__exit__, None, None, None)
+
+        # Whoever is cancelled meanwhile: what was entered is left.
+        await asyncio.shield(asyncio.ensure_future(leave()))
 
 
 async def run(function: Callable[..., Any], call: Callable[[], Any], threads: WorkerThreads) -> Any:

@@ -121,6 +121,9 @@ class ViewEndpoint(Endpoint):
                 await session.close()
             except Exception as error:
                 failure = self._tell(ws, error, failure)
+                if failure is error:
+                    # Also in place of a cancellation, which would hide it.
+                    raise
         if failure is not None:
             raise failure
 
