@@ -671,6 +671,32 @@ class TestErrors:
                 await ws.send("x")
                 assert (await ws.receive()).endswith(" 0")
 
+    async def test_cancels_itself_while_held_back(self, app: Antiphon, client: TestClient) -> None:
+        """What the error handler of an inline handler cancels last fails: the connection does not go deaf."""
+        endpoint, told = app.events("/"), []
+
+        @endpoint.on("message", inline=True)
+        def said(message: str) -> str:
+            if message == "fail":
+                raise ValueError(message)
+            return message
+
+        @endpoint.on("error")
+        async def failed(ws: WebSocket, error: Exception) -> None:
+            told.append(type(error))
+            if len(told) == 1:
+                ws.send_nowait("x" * (Limits().high_water + 1))
+                task = asyncio.current_task()
+                assert task is not None
+                task.cancel()
+
+        async with client.websocket("/") as ws:
+            await ws.send("fail")
+            assert len(await ws.receive()) > Limits().high_water
+            await ws.send("y")
+            assert await ws.receive() == "y"
+        assert told == [ValueError, RuntimeError]
+
     @pytest.mark.parametrize("view", [False, True])
     async def test_teardown_lets_a_cancellation_through(
         self, app: Antiphon, client: TestClient, view: bool

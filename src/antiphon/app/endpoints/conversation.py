@@ -233,7 +233,10 @@ class Conversation:
     async def _recover(self, trouble: Exception | None) -> None:
         if trouble is not None:
             await self._failed(trouble)
-        await self._ws.drained()
+        try:
+            await self._ws.drained()
+        except BaseException as raised:
+            await self._failed(raised)
         await self._work()
 
     async def _handle_one(self, message: str | bytes) -> None:
