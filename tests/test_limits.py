@@ -35,6 +35,17 @@ def test_fit_together() -> None:
     assert Timeouts(spread=0).spread == 0
 
 
+@pytest.mark.parametrize("kind", [Limits, Timeouts])
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), "5"])
+def test_number(kind: type[Any], value: Any) -> None:
+    """No field takes what no clock and no counter comes to, or what is no number."""
+    for name in kind.__dataclass_fields__:
+        with pytest.raises(
+            ConfigurationError, match=f"{kind.__name__}.{name} must be a number, not {value!r}"
+        ):
+            kind(**{name: value})
+
+
 def test_every_field_is_explained() -> None:
     """The docstrings explain each field."""
     for kind in (Limits, Timeouts):

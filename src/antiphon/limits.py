@@ -7,9 +7,10 @@ seconds, and ``None`` means *no limit* where a field allows it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from antiphon.errors import ConfigurationError
 
@@ -76,8 +77,9 @@ class Timeouts:
     Attributes:
         accept: A view that accepts by itself and has neither used nor refused its WebSocket for so
             long is accepted, so that no client hangs.
-        handshake: A request whose head is not complete for so long is refused with 408, and a
-            handshake that the application neither accepts nor refuses with 503.
+        handshake: TLS that is not agreed on for so long is cut off, a request whose head is not
+            complete refused with 408, and a handshake that the application neither accepts nor
+            refuses with 503.
         message: A message that has begun and is not complete for so long, up to twice as long, closes
             with 1008.
         idle: A peer that has sent no message for so long is closed with 1001; ``None``: it may be silent.
@@ -129,10 +131,12 @@ def changed(values: Values, changes: Mapping[str, Number]) -> Values:
 
 def _check(values: Limits | Timeouts, may_be_zero: tuple[str, ...] = ()) -> None:
     for field in fields(values):
-        value: Number = getattr(values, field.name)
+        value: Any = getattr(values, field.name)
         where = f"{type(values).__name__}.{field.name}"
         if value is None:
             if "None" not in str(field.type):
                 raise ConfigurationError(f"{where} cannot be None: it protects the server")
+        elif not isinstance(value, int | float) or not math.isfinite(value):
+            raise ConfigurationError(f"{where} must be a number, not {value!r}")
         elif value < 0 or (value == 0 and field.name not in may_be_zero):
             raise ConfigurationError(f"{where} must be positive, not {value}")

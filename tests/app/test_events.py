@@ -1163,6 +1163,30 @@ class TestThreads:
             release.set()
             assert await slow.receive() == "block"
 
+    async def test_no_thread_to_be_had(
+        self, app: Antiphon, client: TestClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where the system gives no thread one message fails, and those that wait with it do not."""
+        endpoint, start = app.events("/"), threading.Thread.start
+
+        def fails(thread: threading.Thread) -> None:
+            monkeypatch.setattr(threading.Thread, "start", start)
+            raise RuntimeError("can't start new thread")
+
+        @endpoint.on("message")
+        def said(message: str) -> str:
+            return message
+
+        @endpoint.on("error")
+        async def failed(error: Exception) -> str:
+            return str(error)
+
+        async with client.websocket("/") as ws:
+            monkeypatch.setattr(threading.Thread, "start", fails)
+            for number in range(3):
+                await ws.send(str(number))
+            assert [await ws.receive() for _ in range(3)] == ["can't start new thread", "1", "2"]
+
     async def test_one_at_a_time(self, app: Antiphon, client: TestClient) -> None:
         """One connection's plain handlers never overlap, whatever its clients send at once."""
         lock, log = threading.Lock(), []

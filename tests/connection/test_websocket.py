@@ -101,6 +101,19 @@ class TestAccepting:
             assert ws.subprotocol is None
             assert ws.headers.getlist("set-cookie") == ["a=1", "b=2"]
 
+    async def test_headers_that_are_none(self, app: Antiphon, client: TestClient) -> None:
+        """Headers of the wrong kind are that error, and the handshake can be answered yet."""
+
+        @app.websocket("/")
+        async def view(ws: WebSocket) -> None:
+            headers: Any = [("x-seen", 5)]
+            with pytest.raises((TypeError, AttributeError)):
+                await ws.accept(headers=headers)
+            await ws.accept(headers={"x-seen": "yes"})
+
+        async with client.websocket("/") as ws:
+            assert ws.headers["x-seen"] == "yes"
+
     async def test_twice(self, app: Antiphon, client: TestClient) -> None:
         """Accepting what is accepted is a RuntimeError that says so, and costs nothing else."""
 

@@ -128,11 +128,13 @@ async def end(url: str) -> tuple[int | None, str | None]:
 @pytest.mark.parametrize(
     "path", ["raises_first", "cancelled_first", "cancels_itself_first", "exits_first", "returns_first"]
 )
-async def test_no_answer_to_the_handshake(server: LiveServer, path: str) -> None:
-    """Who raises or returns before accepting has refused with 500, and nothing of the error is told."""
+async def test_no_answer_to_the_handshake(server: LiveServer, ours: bool, path: str) -> None:
+    """Who raises or returns before accepting has refused with 500; the log, and nobody else, is told why."""
     response = await refusal(server.ws(f"/{path}?{path}"))
     assert response.status_code == 500
     assert b"secret" not in response.body
+    if ours and path == "returns_first":
+        assert "/returns_first>: the application did not answer the handshake" in server.output()
 
 
 async def test_ends_after_accept(server: LiveServer, ours: bool) -> None:

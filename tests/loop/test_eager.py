@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import contextvars
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 import pytest
 
-from antiphon.loop import EagerTasks, eager_tasks, fault
+from antiphon.loop import EagerTasks, begin, eager_tasks, fault
 
 user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
 
@@ -153,3 +153,34 @@ async def test_fault() -> None:
         waiting.cancel()
         await asyncio.wait([waiting])
         assert waiting.cancelled() is stopped
+
+
+class TestBegin:
+    """A coroutine that begins before there is a task for it."""
+
+    async def test_rest(self) -> None:
+        """It runs to its first wait at once, and from there on when it is awaited: result, errors, cancellation."""
+        loop, said = asyncio.get_running_loop(), []
+
+        async def talk(fails: bool = False) -> str:
+            said.append("begun")
+            try:
+                await asyncio.sleep(0 if not fails else 1000)
+            except asyncio.CancelledError:
+                said.append("cancelled")
+                raise
+            await asyncio.sleep(0)
+            return "done"
+
+        async def rest(begun: Awaitable[str]) -> str:
+            return await begun
+
+        task = loop.create_task(rest(begin(talk())))
+        assert said == ["begun"]
+        assert await task == "done"
+        task = loop.create_task(rest(begin(talk(fails=True))))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert said == ["begun", "begun", "cancelled"]

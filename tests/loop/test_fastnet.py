@@ -49,7 +49,12 @@ def test_sockets(below: Callable[[], asyncio.AbstractEventLoop] | None) -> None:
     [
         # As the library tells it: with the exception's class.
         ({"message": HANDSHAKE_FAILED, "exception": ConnectionResetError}, ["INFO"]),
-        ({"message": "Exception in callback", "exception": ValueError("ours")}, ["ERROR"]),
+        (
+            {"message": "Exception in callback <resume_reading>", "exception": RuntimeError("closed")},
+            ["INFO"],
+        ),
+        ({"message": "Exception in callback <resume_reading>", "exception": ValueError("ours")}, ["ERROR"]),
+        ({"message": "Exception in callback <ours>", "exception": RuntimeError("ours")}, ["ERROR"]),
     ],
 )
 def test_failures(context: dict[str, Any], heard: list[str], caplog: pytest.LogCaptureFixture) -> None:

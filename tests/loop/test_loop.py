@@ -2,8 +2,10 @@
 
 import asyncio
 import contextvars
+import gc
 import threading
 import time
+import weakref
 from queue import Empty, SimpleQueue
 from types import SimpleNamespace
 from typing import Any
@@ -168,8 +170,8 @@ class TestThreads:
         assert len(workers) == 1
 
     async def test_no_thread_to_be_had(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where the system gives no thread, that call fails, and later ones are made."""
-        threads = WorkerThreads(1)
+        """Where the system gives not a single thread, a call fails; one thread serves all, and later ones."""
+        threads = WorkerThreads(2)
 
         def fails(thread: threading.Thread) -> None:
             raise RuntimeError("can't start new thread")
@@ -178,7 +180,40 @@ class TestThreads:
             patched.setattr(threading.Thread, "start", fails)
             with pytest.raises(RuntimeError, match="can't start"):
                 await threads.run(lambda: 1)
-        assert await asyncio.wait_for(threads.run(lambda: 1), 10) == 1
+        let_go = threading.Event()
+        first = asyncio.create_task(threads.run(let_go.wait))
+        await asyncio.sleep(0)
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", fails)
+            second = asyncio.create_task(threads.run(lambda: 2))
+            await asyncio.sleep(0)
+        let_go.set()
+        assert await asyncio.wait_for(asyncio.gather(first, second), 10) == [True, 2]
+        assert (
+            await asyncio.wait_for(asyncio.gather(*(threads.run(lambda: 1) for _ in range(3))), 10) == [1] * 3
+        )
+
+    async def test_what_a_call_raises(self) -> None:
+        """It is freed with whoever caught it, without the collector."""
+
+        class Failure(Exception):
+            pass
+
+        def fails() -> None:
+            raise Failure
+
+        gc.disable()
+        try:
+            try:
+                await WorkerThreads(1).run(fails)
+            except Failure as error:
+                raised = weakref.ref(error)
+            # The thread has it in its hands for a moment.
+            for _ in range(1000):
+                await asyncio.to_thread(int)
+            assert raised() is None
+        finally:
+            gc.enable()
 
     async def test_call_that_comes_as_a_thread_leaves(self) -> None:
         """A thread that has waited in vain stays if there is a call for it by now."""

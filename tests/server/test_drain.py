@@ -108,14 +108,16 @@ async def test_application_that_waits_to_send() -> None:
     assert "Traceback" not in server.output()
 
 
-async def test_handlers_that_do_not_end() -> None:
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+async def test_handlers_that_do_not_end(how: signal.Signals) -> None:
     """A handler that is stopped has a moment to tidy up, whatever others do; who will not end is left."""
     with LiveServer.antiphon(APP, "--timeout", "drain=1") as server:
         async with Peer.open(server, "/stubborn") as stubborn, Peer.open(server, "/tidies") as tidies:
             assert (await stubborn.frame(), await tidies.frame()) == ((1, b"begun"),) * 2
-            server.signal(signal.SIGTERM)
+            server.signal(how)
             await asyncio.to_thread(server.wait, 4)
     assert "tidy" in server.output()
+    assert "left alone" in server.output() or how is signal.SIGTERM
 
 
 @pytest.mark.parametrize(("app", "path"), [(APP, "/never"), (PLAIN, "/never"), (PLAIN, "/deaf")])

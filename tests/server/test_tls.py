@@ -1,6 +1,7 @@
 """TLS of our own server, wss and https: by the command, by `app.run`, and what is said when it cannot be."""
 
 import asyncio
+import contextlib
 import ssl
 import subprocess
 import sys
@@ -12,11 +13,12 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from antiphon import Antiphon, Tls
 from antiphon.cli import main
 from antiphon.errors import ConfigurationError
+from tests.hostile.peer import request
 from tests.servers import LiveServer
 
 PASSWORD = "of the key"
@@ -133,6 +135,64 @@ async def test_plain_client(serve: Callable[[Path], LiveServer], folder: Path) -
         assert not answer.startswith(b"HTTP")
         writer.close()
     assert "Traceback" not in server.output()
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "auto", "aiofastnet"])
+async def test_handshake_that_is_not_finished(loop: str, folder: Path, trusting: ssl.SSLContext) -> None:
+    """Who does not finish the handshake of TLS is counted like others, and let go like others."""
+    server = LiveServer.antiphon(
+        "tests.interop.app:app", "--loop", loop, "--timeout", "handshake=1", "--limit", "connections=20",
+        "--ssl-certfile", f"{folder}/cert.pem", "--ssl-keyfile", f"{folder}/key.pem",
+    )  # fmt: skip
+    with server:
+        silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(20)]
+        silent[0][1].write(b"\x16\x03\x01\x02\x00\x01")
+        with pytest.raises(InvalidStatus, match="503"):
+            await connect(f"wss://127.0.0.1:{server.port}/view", ssl=trusting)
+        async with asyncio.timeout(10):
+            for reader, _ in silent:
+                with contextlib.suppress(ConnectionResetError):
+                    assert await reader.read() == b""
+        async with connect(f"wss://127.0.0.1:{server.port}/view", ssl=trusting) as ws:
+            await ws.send("hello")
+            assert await ws.recv() == "hello"
+        for _, writer in silent:
+            writer.close()
+    assert server.output().count("TLS handshake failed: SSL handshake is taking longer than") == 20
+    assert "Traceback" not in server.output()
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "auto", "aiofastnet"])
+async def test_request_right_behind_the_handshake(loop: str, folder: Path, authority: trustme.CA) -> None:
+    """What comes in one piece with the last of the TLS handshake is a request like another."""
+    server = LiveServer.antiphon(
+        "tests.interop.app:app", "--loop", loop, "--log-level", "warning",
+        "--ssl-certfile", f"{folder}/cert.pem", "--ssl-keyfile", f"{folder}/key.pem",
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.configure_trust(context)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    with server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    tls.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    writer.write(outgoing.read())
+                    incoming.write(await reader.read(65536))
+            tls.write(request("/view"))
+            writer.write(outgoing.read())
+            answer = b""
+            while b"\r\n\r\n" not in answer:
+                incoming.write(await reader.read(65536))
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    answer += tls.read()
+        assert answer.startswith(b"HTTP/1.1 101 ")
+        writer.close()
+    assert server.output() == ""
 
 
 @pytest.mark.parametrize(

@@ -253,7 +253,7 @@ class Life:
         self._move(move)
         try:
             answer(*args)
-        except ValueError:
+        except Exception:
             self._phase = before
             raise
 

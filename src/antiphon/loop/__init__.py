@@ -1,6 +1,6 @@
 """What belongs to an event loop: tick, timers, eager tasks, other threads, transports, their sockets."""
 
-from antiphon.loop.eager import EagerTasks, eager_tasks, fault
+from antiphon.loop.eager import EagerTasks, begin, eager_tasks, fault
 from antiphon.loop.ends import local_end, remote_end
 from antiphon.loop.fastnet import LoopFactory, with_fastnet
 from antiphon.loop.mailbox import Mailbox, mailbox_of
@@ -18,6 +18,7 @@ __all__ = [
     "Turning",
     "Wheel",
     "WorkerThreads",
+    "begin",
     "eager_tasks",
     "fault",
     "harmless",

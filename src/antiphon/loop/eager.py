@@ -21,12 +21,14 @@ import contextvars
 import types
 from asyncio import Task
 from asyncio.tasks import _enter_task, _leave_task
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from sys import getrefcount
-from typing import Any
+from typing import Any, TypeVar
 
 from antiphon.loop.each import ForEachLoop
 from antiphon.loop.threads import harmless
+
+T = TypeVar("T")
 
 #: Tasks that stand ready at most; where none does, a coroutine gets an ordinary task.
 MOST = 16
@@ -88,18 +90,7 @@ class Ready:
         yield self
         if self._work is None:
             return
-        coroutine, waits_for = self._work
-        try:
-            while True:
-                try:
-                    value = yield waits_for
-                # What is thrown in here, a cancellation above all, is meant for the coroutine.
-                except BaseException as error:
-                    waits_for = coroutine.throw(error)
-                else:
-                    waits_for = coroutine.send(value)
-        except StopIteration:
-            return
+        yield from _rest(*self._work)
 
     # --- As much of a future as a task needs ---------------------------------------------------------
 
@@ -128,6 +119,31 @@ class Ready:
         if self._wakeup is not None:
             wakeup, self._wakeup = self._wakeup, None
             self.run(wakeup, self)
+
+
+def begin(coroutine: Coroutine[Any, Any, T]) -> Awaitable[T]:
+    """Run a coroutine as far as it first waits, which it has to; whoever's task this is, or nobody's.
+
+    Returns:
+        What goes on with it, when it is awaited.
+    """
+    return types.coroutine(_rest)(coroutine, coroutine.send(None))
+
+
+def _rest(coroutine: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T]:
+    """What a coroutine does from its first wait on."""
+    try:
+        while True:
+            try:
+                value = yield waits_for
+            # What is thrown in here, a cancellation above all, is meant for the coroutine.
+            except BaseException as error:
+                waits_for = coroutine.throw(error)
+            else:
+                waits_for = coroutine.send(value)
+    except StopIteration as end:
+        result: T = end.value
+        return result
 
 
 class EagerTasks:

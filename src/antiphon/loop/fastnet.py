@@ -46,8 +46,10 @@ def with_fastnet(new_loop: LoopFactory | None) -> LoopFactory:
 
 def _in_a_line(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Say a failed TLS handshake in a line: whoever knocks and goes away is no error of ours."""
-    if context.get("message") == HANDSHAKE_FAILED:
+    message, error = context["message"], context.get("exception")
+    reset_before = "resume_reading" in message and isinstance(error, RuntimeError)
+    if message == HANDSHAKE_FAILED or reset_before:
         # The library hands over an exception's class where asyncio says an exception, and logging trips.
-        logger.info("a TLS handshake failed: %s", context.get("exception"))
+        logger.info("a TLS handshake failed: %s", error)
     else:
         loop.default_exception_handler(context)

@@ -44,18 +44,32 @@ class WorkerThreads:
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """Call a function in a worker thread, with the caller's context variables.
 
-        Returns and raises what the function does.
+        Returns and raises what the function does; RuntimeError when the system gives not a single thread.
         """
         call = _Call(function, args)
         with self._lock:
             if self._outstanding >= self._threads and self._threads < self.most:
-                threading.Thread(target=self._work, name="antiphon worker", daemon=True).start()
-                self._threads += 1
+                self._grow()
             self._outstanding += 1
         future = call.result
         self._calls.put(call)
-        result: T = await future
-        return result
+        del call
+        try:
+            result: T = await future
+            return result
+        finally:
+            # The traceback of what it raises keeps this frame, which must not keep the exception.
+            del future
+
+    def _grow(self) -> None:
+        try:
+            threading.Thread(target=self._work, name="antiphon worker", daemon=True).start()
+        except RuntimeError:
+            # The system gives no more: those that there are serve this call too.
+            if not self._threads:
+                raise
+        else:
+            self._threads += 1
 
     def _work(self) -> None:
         while True:

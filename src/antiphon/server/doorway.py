@@ -8,16 +8,21 @@ any fault included, goes to ``HttpProtocol``, which finds out slowly and answers
 from __future__ import annotations
 
 import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable
 from typing import Any, cast
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from antiphon.loop import remote_end, wheel_of
+from antiphon.loop import begin, remote_end, wheel_of
 from antiphon.server.http import HttpProtocol
-from antiphon.server.protocol import WebSocketProtocol
+from antiphon.server.protocol import UNKNOWN, WebSocketProtocol
 from antiphon.server.reception import reception_of
 from antiphon.wire import HandshakeError, Opening, Request, parse_request, read_opening
+
+logger = logging.getLogger("uvicorn.error")
 
 
 class Doorway(asyncio.Protocol):
@@ -34,10 +39,13 @@ class Doorway(asyncio.Protocol):
         "_client",
         "_config",
         "_due",
+        "_early",
         "_loop",
         "_reception",
+        "_securing",
         "_server",
         "_socket",
+        "_tls",
         "slot",
     )
 
@@ -56,6 +64,9 @@ class Doorway(asyncio.Protocol):
         self._socket: asyncio.Transport
         self._client: tuple[str, int] | None = None
         self._due = 0.0
+        self._tls: ssl.SSLContext | None = getattr(config, "tls", None)
+        self._securing: asyncio.Task[None] | None = None
+        self._early = b""
         self.slot: int | None = None
 
     def __repr__(self) -> str:
@@ -70,17 +81,55 @@ class Doorway(asyncio.Protocol):
             socket.abort()
             return
         client = self._client = remote_end(socket)
+        refusal = None
         try:
             self._reception.enter(socket, client[0] if client else None)
         except HandshakeError as full:
-            self._hand_over(refusal=full)
+            refusal = full
+        wheel, patience = wheel_of(self._loop), self._reception.terms.timeouts.handshake
+        wheel.add(self, patience)
+        self._due = wheel.now + patience
+        if self._tls is None:
+            self._welcome(refusal)
         else:
-            wheel, patience = wheel_of(self._loop), self._reception.terms.timeouts.handshake
-            wheel.add(self, patience)
-            self._due = wheel.now + patience
+            # At once, before there is anything to read.
+            begun = begin(
+                self._loop.start_tls(
+                    socket, self, self._tls, server_side=True, ssl_handshake_timeout=patience
+                )
+            )
+            self._securing = self._loop.create_task(self._secure(begun, refusal))
+
+    async def _secure(
+        self, begun: Awaitable[asyncio.Transport | None], refusal: HandshakeError | None
+    ) -> None:
+        """See a TLS handshake through; it has the time of any handshake, and its connection is counted."""
+        below, above = self._socket, None
+        try:
+            above = await begun
+        except OSError as error:
+            logger.info("%s:%d - TLS handshake failed: %s", *(self._client or UNKNOWN), error)
+        self._securing = None
+        if above is None or below.is_closing():
+            self.connection_lost(None)
+            return
+        self._socket = above
+        self._reception.exchange(below, above)
+        self._welcome(refusal)
+        if self._early:
+            cast(asyncio.Protocol, above.get_protocol()).data_received(self._early)
+
+    def _welcome(self, refusal: HandshakeError | None) -> None:
+        """Let the client say what it wants, if there is room for it."""
+        if refusal is not None:
+            self._hand_over(refusal)
 
     def data_received(self, data: bytes) -> None:
         """See what the connection is for, and hand it over."""
+        if self._securing is not None:
+            # It came right behind the last of the TLS handshake.
+            self._early += data
+            return
         found = self._opening(data)
         if found is None:
             self._hand_over().data_received(data)
@@ -98,11 +147,11 @@ class Doorway(asyncio.Protocol):
 
     def turn(self) -> None:
         """The peer has said nothing for too long."""
-        self._socket.close()
+        self._socket.abort()
 
     def shutdown(self) -> None:
         """The server stops (uvicorn calls this)."""
-        self._socket.close()
+        self._socket.abort()
 
     def _opening(self, data: bytes) -> tuple[Request, Opening] | None:
         """What a read asks for that is one whole opening handshake, and nothing else."""

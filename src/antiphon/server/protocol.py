@@ -207,6 +207,8 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._lost:
             return
         if direct is None or direct.connecting:
+            if code is CloseCode.NORMAL_CLOSURE:
+                logger.error("%r: %s", self, why.decode())
             self.direct(self._terms).reject(500, (), why)
         elif bridge.attached:
             bridge.finish(code)

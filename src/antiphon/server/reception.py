@@ -113,6 +113,10 @@ class Reception:
         if client is not None:
             self._count(socket, client)
 
+    def exchange(self, below: asyncio.BaseTransport, above: asyncio.BaseTransport) -> None:
+        """Count a connection by its transport of TLS, no more by the one below that."""
+        self._inside[above] = self._inside.pop(below)
+
     def leave(self, socket: asyncio.BaseTransport) -> None:
         """Count a connection no more, if it is counted."""
         address = self._inside.pop(socket, "")

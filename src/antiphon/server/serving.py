@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -30,6 +31,9 @@ logger = logging.getLogger("uvicorn.error")
 
 #: Seconds that requests get to end when parting from the connections has taken all the time there was.
 LEAST = 0.2
+
+#: Seconds that what is cancelled when all is over gets to end.
+GIVE_UP = 0.5
 
 #: Seconds before the end when those who have not answered are cut off, if the others have as long to answer.
 PARTING = 0.5
@@ -84,7 +88,10 @@ class Config(uvicorn.Config):
         fastnet: Whether the loop has aiofastnet's transports.
         limits: Those of the application, or of the first that is mounted in it.
         timeouts: Likewise.
+        tls: What connections are made secure with, once they are counted; None: they are plain.
     """
+
+    tls: ssl.SSLContext | None = None
 
     def __init__(self, app: ASGIApp | str, changes: Changes, *, loop: str = "auto", **options: Any) -> None:
         if loop not in LOOPS:
@@ -104,6 +111,8 @@ class Config(uvicorn.Config):
     def load(self) -> None:
         """Load the application, and change what it says. Raises ``ConfigurationError``."""
         super().load()
+        # Otherwise the event loop would see to TLS, and nobody be counted before its handshake is over.
+        self.tls, self.ssl = self.ssl, None
         self.take_terms()
 
     def take_terms(self) -> None:
@@ -133,6 +142,14 @@ class Server(uvicorn.Server):
     """A uvicorn server that says where it serves, and parts from its connections before it stops."""
 
     config: Config
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal; whatever happens, this ends."""
+        with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
+            try:
+                runner.run(self.serve(sockets))
+            finally:
+                runner.run(stop_what_is_left())
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -174,6 +191,18 @@ class Server(uvicorn.Server):
         for connection in tuple(self.server_state.connections):
             if isinstance(connection, DirectTransport):
                 connection.abort()
+
+
+async def stop_what_is_left() -> None:
+    """Cancel all other tasks; leave alone those that do not end, for which the runner would wait for ever."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        _, stubborn = await asyncio.wait(left, timeout=GIVE_UP)
+        for task in stubborn:
+            logger.warning("left alone, since it does not end when it is cancelled: %r", task)
+            asyncio._unregister_task(task)
 
 
 def drainables(app: Any, seen: frozenset[int] = frozenset()) -> Iterator[Drainable]:

@@ -46,6 +46,10 @@ async def hand_over(
         # The thread goes on with the message it has, and begins with no other.
         messages.clear()
         raise
+    except Exception:
+        # There is no thread: one message fails, the others wait.
+        inbox.waiting[:0] = messages[1:]
+        raise
     inbox.waiting[:0] = messages[handled:]
     if error is not None:
         await failed(error)
