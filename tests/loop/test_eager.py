@@ -159,7 +159,7 @@ class TestBegin:
     """A coroutine that begins before there is a task for it."""
 
     async def test_rest(self) -> None:
-        """It runs to its first wait at once, and from there on when it is awaited: result, errors, cancellation."""
+        """It runs to its first wait at once, and from there on when it is awaited."""
         loop, said = asyncio.get_running_loop(), []
 
         async def talk(fails: bool = False) -> str:
