@@ -120,6 +120,17 @@ async def test_handlers_that_do_not_end(how: signal.Signals) -> None:
     assert "left alone" in server.output() or how is signal.SIGTERM
 
 
+@pytest.mark.parametrize("app", [APP, PLAIN])
+async def test_second_interrupt(app: str) -> None:
+    """Who presses Ctrl-C twice waits for nobody."""
+    with LiveServer.antiphon(app, "--timeout", "drain=60", "--timeout", "close=60") as server:
+        async with Peer.open(server, "/echo") as peer:
+            server.signal(signal.SIGINT)
+            assert await peer.closed() == 1001
+            server.signal(signal.SIGINT)
+            assert await asyncio.to_thread(server.wait, 4) == 0
+
+
 @pytest.mark.parametrize(("app", "path"), [(APP, "/never"), (PLAIN, "/never"), (PLAIN, "/deaf")])
 async def test_handshakes_under_way(app: str, path: str) -> None:
     """A handshake that waits for its answer, or is not complete, is refused or dropped."""

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -34,6 +34,9 @@ LEAST = 0.2
 
 #: Seconds that what is cancelled when all is over gets to end.
 GIVE_UP = 0.5
+
+#: Seconds between two looks at whether a second Ctrl-C came, which ends everything at once.
+LOOK = 0.1
 
 #: Seconds before the end when those who have not answered are cut off, if the others have as long to answer.
 PARTING = 0.5
@@ -176,12 +179,24 @@ class Server(uvicorn.Server):
         code, reason = CloseCode.GOING_AWAY, "the server stops"
         if self.config.should_reload:
             code, reason = CloseCode.SERVICE_RESTART, "the server restarts"
-        await asyncio.gather(self._part(code, reason), *(each.drain(code, reason) for each in applications))
+        parting = asyncio.ensure_future(self._part(code, reason, applications))
+        while not (parting.done() or self.force_exit):
+            await asyncio.wait([parting], timeout=LOOK)
+        if self.force_exit:
+            parting.cancel()
+            self._abort()
+        else:
+            parting.result()
         left = deadline - loop.time()
         self.config.timeout_graceful_shutdown = max(LEAST, left)  # type: ignore[assignment]
         await super().shutdown(sockets)
 
-    async def _part(self, code: int, reason: str) -> None:
+    async def _part(self, code: int, reason: str, applications: Iterable[Drainable]) -> None:
+        """Part from all connections, each application from its own."""
+        drained = (each.drain(code, reason) for each in applications)
+        await asyncio.gather(self._part_from_bridged(code, reason), *drained)
+
+    async def _part_from_bridged(self, code: int, reason: str) -> None:
         """Part from those connections that no application of ours parts from."""
         bridged = tuple(reception_of(self.config, self.server_state).bridged)
         async for connection in spread(bridged, self.config.timeouts.spread):
