@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -160,6 +162,26 @@ async def test_handshake_that_is_not_finished(loop: str, folder: Path, trusting:
         for _, writer in silent:
             writer.close()
     assert server.output().count("TLS handshake failed: SSL handshake is taking longer than") == 20
+    assert "Traceback" not in server.output()
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "auto", "aiofastnet"])
+async def test_reset_before_the_handshake(loop: str, folder: Path, trusting: ssl.SSLContext) -> None:
+    """Who resets the connection before TLS has begun leaves its place at once."""
+    server = LiveServer.antiphon(
+        "tests.interop.app:app", "--loop", loop, "--limit", "connections=5", "--timeout", "handshake=60",
+        "--ssl-certfile", f"{folder}/cert.pem", "--ssl-keyfile", f"{folder}/key.pem",
+    )  # fmt: skip
+    with server:
+        for _ in range(40):
+            with socket.create_connection(("127.0.0.1", server.port)) as peer:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        async with asyncio.timeout(10):
+            for _ in range(5):
+                while True:
+                    with contextlib.suppress(InvalidStatus):
+                        async with connect(f"wss://127.0.0.1:{server.port}/view", ssl=trusting):
+                            break
     assert "Traceback" not in server.output()
 
 

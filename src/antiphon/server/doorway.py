@@ -99,6 +99,7 @@ class Doorway(asyncio.Protocol):
                 )
             )
             self._securing = self._loop.create_task(self._secure(begun, refusal))
+            self._loop.call_soon(_see_that_it_is_read, socket)
 
     async def _secure(
         self, begun: Awaitable[asyncio.Transport | None], refusal: HandshakeError | None
@@ -178,3 +179,9 @@ class Doorway(asyncio.Protocol):
     def _leave(self) -> None:
         self._server.connections.discard(self)
         wheel_of(self._loop).remove(self)
+
+
+def _see_that_it_is_read(socket: asyncio.Transport) -> None:
+    """End a connection that was reset before TLS began; aiofastnet does not read it, so nobody would hear."""
+    if not (socket.is_reading() or socket.is_closing()):
+        socket.abort()
