@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from antiphon import Antiphon, Tls
 from antiphon.cli import main
 from antiphon.errors import ConfigurationError
+from antiphon.server.serving import LOOPS
 from tests.hostile.peer import request
 from tests.servers import LiveServer
 
@@ -66,25 +67,23 @@ def trusting(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
+def secure(folder: Path, *arguments: str, key: str = "key.pem") -> LiveServer:
+    """A server of TLS by the command, with further arguments."""
+    certificate = ["--ssl-certfile", f"{folder}/cert.pem", "--ssl-keyfile", f"{folder}/{key}"]
+    return LiveServer.antiphon("tests.interop.app:app", *certificate, *arguments)
+
+
 def by_command(folder: Path) -> LiveServer:
-    return LiveServer.antiphon(
-        "tests.interop.app:app", "--log-level", "warning",
-        "--ssl-certfile", f"{folder}/cert.pem", "--ssl-keyfile", f"{folder}/key.pem",
-    )  # fmt: skip
+    return secure(folder, "--log-level", "warning")
 
 
 def by_command_fastnet(folder: Path) -> LiveServer:
-    return LiveServer.antiphon(
-        "tests.interop.app:app", "--log-level", "warning", "--loop", "aiofastnet",
-        "--ssl-certfile", f"{folder}/cert.pem", "--ssl-keyfile", f"{folder}/key.pem",
-    )  # fmt: skip
+    return secure(folder, "--log-level", "warning", "--loop", "aiofastnet")
 
 
 def by_command_encrypted(folder: Path) -> LiveServer:
-    return LiveServer.antiphon(
-        "tests.interop.app:app", "--log-level", "warning", "--ssl-certfile", f"{folder}/cert.pem",
-        "--ssl-keyfile", f"{folder}/encrypted.pem", "--ssl-keyfile-password", PASSWORD,
-    )  # fmt: skip
+    password = ["--ssl-keyfile-password", PASSWORD]
+    return secure(folder, "--log-level", "warning", *password, key="encrypted.pem")
 
 
 def by_run(folder: Path) -> LiveServer:
@@ -139,14 +138,11 @@ async def test_plain_client(serve: Callable[[Path], LiveServer], folder: Path) -
     assert "Traceback" not in server.output()
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "auto", "aiofastnet"])
+@pytest.mark.parametrize("loop", LOOPS)
 async def test_handshake_that_is_not_finished(loop: str, folder: Path, trusting: ssl.SSLContext) -> None:
     """Who does not finish the handshake of TLS is counted like others, and let go like others."""
-    server = LiveServer.antiphon(
-        "tests.interop.app:app", "--loop", loop, "--timeout", "handshake=1", "--limit", "connections=20",
-        "--ssl-certfile", f"{folder}/cert.pem", "--ssl-keyfile", f"{folder}/key.pem",
-    )  # fmt: skip
-    with server:
+    limits = ["--timeout", "handshake=1", "--limit", "connections=20"]
+    with secure(folder, "--loop", loop, *limits) as server:
         silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(20)]
         silent[0][1].write(b"\x16\x03\x01\x02\x00\x01")
         with pytest.raises(InvalidStatus, match="503"):
@@ -165,14 +161,11 @@ async def test_handshake_that_is_not_finished(loop: str, folder: Path, trusting:
     assert "Traceback" not in server.output()
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "auto", "aiofastnet"])
+@pytest.mark.parametrize("loop", LOOPS)
 async def test_reset_before_the_handshake(loop: str, folder: Path, trusting: ssl.SSLContext) -> None:
     """Who resets the connection before TLS has begun leaves its place at once."""
-    server = LiveServer.antiphon(
-        "tests.interop.app:app", "--loop", loop, "--limit", "connections=5", "--timeout", "handshake=60",
-        "--ssl-certfile", f"{folder}/cert.pem", "--ssl-keyfile", f"{folder}/key.pem",
-    )  # fmt: skip
-    with server:
+    limits = ["--timeout", "handshake=60", "--limit", "connections=5"]
+    with secure(folder, "--loop", loop, *limits) as server:
         for _ in range(40):
             with socket.create_connection(("127.0.0.1", server.port)) as peer:
                 peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -185,18 +178,14 @@ async def test_reset_before_the_handshake(loop: str, folder: Path, trusting: ssl
     assert "Traceback" not in server.output()
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "auto", "aiofastnet"])
+@pytest.mark.parametrize("loop", LOOPS)
 async def test_request_right_behind_the_handshake(loop: str, folder: Path, authority: trustme.CA) -> None:
     """What comes in one piece with the last of the TLS handshake is a request like another."""
-    server = LiveServer.antiphon(
-        "tests.interop.app:app", "--loop", loop, "--log-level", "warning",
-        "--ssl-certfile", f"{folder}/cert.pem", "--ssl-keyfile", f"{folder}/key.pem",
-    )  # fmt: skip
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(context)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
-    with server:
+    with secure(folder, "--loop", loop, "--log-level", "warning") as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         async with asyncio.timeout(10):
             while True:

@@ -111,6 +111,7 @@ class Doorway(asyncio.Protocol):
         except OSError as error:
             logger.info("%s:%d - TLS handshake failed: %s", *(self._client or UNKNOWN), error)
         self._securing = None
+        # Where the client has gone meanwhile, loops differ in what they return.
         if above is None or below.is_closing():
             self.connection_lost(None)
             return

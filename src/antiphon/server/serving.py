@@ -147,7 +147,7 @@ class Server(uvicorn.Server):
     config: Config
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until a signal; whatever happens, this ends."""
+        """Serve until a signal; then wait for no task that does not end when it is cancelled."""
         with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
             try:
                 runner.run(self.serve(sockets))
