@@ -137,7 +137,7 @@ class TestReception:
 
     def reception(self, **limits: int | None) -> Reception:
         self.time = 100.0
-        return Reception(Terms(Limits(**limits)), set(), {"10.0.0.1"}, lambda: self.time)  # type: ignore[arg-type]
+        return Reception(Terms(Limits(**limits)), set(), {"10.0.0.1"}, clock=lambda: self.time)  # type: ignore[arg-type]
 
     def enter(self, reception: Reception, address: str | None) -> Socket:
         socket = Socket()
@@ -178,19 +178,28 @@ class TestReception:
         assert repr(reception) == "<Reception 0 connections of 0 addresses>"
 
     @pytest.mark.parametrize(
-        ("forwarded", "client"),
+        ("forwarded", "client", "counted"),
         [
-            ("192.0.2.1", "192.0.2.1"),
-            ("6.6.6.6, 192.0.2.1, 10.0.0.1", "192.0.2.1"),
-            ("192.0.2.1:5000", "192.0.2.1"),
-            ("[2001:db8::1]:5000", "2001:db8::/64"),
-            ("10.0.0.1", None),
-            ("", None),
+            ("192.0.2.1", "192.0.2.1", "192.0.2.1"),
+            ("6.6.6.6, 192.0.2.1, 10.0.0.1", "192.0.2.1", "192.0.2.1"),
+            ("192.0.2.1:5000", "192.0.2.1", "192.0.2.1"),
+            ("[2001:db8::1]:5000", "2001:db8::1", "2001:db8::/64"),
+            ("10.0.0.1", "10.0.0.1", None),
+            ("", None, None),
         ],
     )
-    def test_forwarded(self, forwarded: str, client: str | None) -> None:
-        """The client is the last address that is no trusted proxy's."""
+    def test_forwarded(self, forwarded: str, client: str | None, counted: str | None) -> None:
+        """The client is the last address that is no trusted proxy's, and counted once."""
         reception = self.reception()
         socket = self.enter(reception, "10.0.0.1")
-        reception.recognise(socket, "10.0.0.1", [(b"x-forwarded-for", forwarded.encode())])  # type: ignore[arg-type]
-        assert reception._by_address == ({} if client is None else {client: 1})
+        headers = [(b"x-forwarded-for", forwarded.encode())]
+        for _ in range(2):
+            assert reception.recognise(socket, "10.0.0.1", headers) == client  # type: ignore[arg-type]
+        assert reception._by_address == ({} if counted is None else {counted: 1})
+
+    def test_forwarded_by_a_stranger(self) -> None:
+        """Whom a proxy speaks for that is not trusted, nobody asks."""
+        reception = self.reception()
+        socket = self.enter(reception, "192.0.2.9")
+        assert reception.recognise(socket, "192.0.2.9", [(b"x-forwarded-for", b"192.0.2.1")]) is None  # type: ignore[arg-type]
+        assert reception._by_address == {"192.0.2.9": 1}

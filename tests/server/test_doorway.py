@@ -34,6 +34,14 @@ async def test_split_anywhere(server: LiveServer) -> None:
         assert await answer(server, head[:at], head[at:]) == 101, at
 
 
+async def test_behind_a_proxy(server: LiveServer) -> None:
+    """The log names the client for whom a trusted proxy speaks, accepted or refused."""
+    assert await answer(server, request("/echo", "X-Forwarded-For: 192.0.2.7")) == 101
+    assert await answer(server, request("/nothing", "X-Forwarded-For: 192.0.2.8")) == 404
+    assert '192.0.2.7:0 - "WebSocket /echo" [accepted]' in server.output()
+    assert '192.0.2.8:0 - "WebSocket /nothing" 404' in server.output()
+
+
 async def test_spelled_otherwise(server: LiveServer) -> None:
     """Clients write the two headers in different ways."""
     head = request("/echo")

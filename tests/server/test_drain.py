@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.wire.helpers import client_frame
 
 APP = "tests.hostile.app:app"
 PLAIN = "tests.hostile.plain:app"
+UVICORN = ["uvicorn", "--ws", "antiphon.server:WebSocketProtocol"]
 
 
 async def crowd(stack: contextlib.AsyncExitStack, server: LiveServer, count: int, path: str) -> list[Peer]:
@@ -48,6 +50,25 @@ async def test_thousands(app: str) -> None:
         assert codes == {1001}
     assert "Traceback" not in server.output()
     assert "ERROR" not in server.output()
+
+
+async def test_spread_under_uvicorn(tmp_path: Path) -> None:
+    """So they are under uvicorn's own command, over the time that the application gives."""
+    (tmp_path / "slowly.py").write_text(
+        "from antiphon import Antiphon, Timeouts\n"
+        "app = Antiphon(timeouts=Timeouts(drain=5, spread=1))\n"
+        "app.events('/')\n"
+    )
+    command = [sys.executable, "-m", *UVICORN, "slowly:app", "--host", "{host}", "--port", "{port}"]
+    with LiveServer(command, env={"PYTHONPATH": f"{tmp_path}:."}) as server:
+        async with contextlib.AsyncExitStack() as stack:
+            peers = await crowd(stack, server, 50, "/")
+            server.signal(signal.SIGTERM)
+            ends = await asyncio.gather(*map(leaves, peers))
+            await asyncio.to_thread(server.wait, 5)
+    assert {code for code, _ in ends} == {1001}
+    assert max(when for _, when in ends) - min(when for _, when in ends) > 0.5
+    assert "Traceback" not in server.output()
 
 
 @pytest.mark.parametrize("app", [APP, PLAIN])
@@ -129,6 +150,38 @@ async def test_second_interrupt(app: str) -> None:
             assert await peer.closed() == 1001
             server.signal(signal.SIGINT)
             assert await asyncio.to_thread(server.wait, 4) == 0
+    assert "Traceback" not in server.output()
+
+
+async def test_task_born_in_the_end(tmp_path: Path) -> None:
+    """Who, when it is cancelled, begins what does not end either, holds up nobody."""
+    (tmp_path / "ending.py").write_text(
+        "import asyncio\n"
+        "from antiphon import Antiphon, Timeouts, WebSocket\n"
+        "app = Antiphon(timeouts=Timeouts(drain=1))\n"
+        "kept = []\n"
+        "async def stays():\n"
+        "    while True:\n"
+        "        try:\n"
+        "            await asyncio.Event().wait()\n"
+        "        except asyncio.CancelledError:\n"
+        "            pass\n"
+        "async def begins():\n"
+        "    try:\n"
+        "        await asyncio.Event().wait()\n"
+        "    finally:\n"
+        "        kept.append(asyncio.ensure_future(stays()))\n"
+        "@app.websocket('/')\n"
+        "async def view(ws: WebSocket) -> None:\n"
+        "    kept.append(asyncio.ensure_future(begins()))\n"
+        "    await ws.send('begun')\n"
+    )
+    with LiveServer.antiphon("ending:app", env={"PYTHONPATH": f"{tmp_path}:."}) as server:
+        async with Peer.open(server, "/") as peer:
+            assert await peer.frame() == (1, b"begun")
+        server.signal(signal.SIGINT)
+        assert await asyncio.to_thread(server.wait, 5) == 0
+    assert server.output().count("left alone") == 1
 
 
 @pytest.mark.parametrize(("app", "path"), [(APP, "/never"), (PLAIN, "/never"), (PLAIN, "/deaf")])
@@ -185,14 +238,17 @@ async def test_handlers_when_the_event_loop_ends() -> None:
             assert (await holds.frame(), await tidies.frame()) == ((1, b"begun"),) * 2
             server.signal(signal.SIGINT)
             await asyncio.to_thread(server.wait, 6)
-    assert "closed 1012" in server.output()
+    assert "closed 1001" in server.output()
     assert "tidy" in server.output()
     assert "Traceback" not in server.output()
 
 
-async def test_reload() -> None:
+@pytest.mark.parametrize("app", [APP, PLAIN])
+@pytest.mark.parametrize("command", [["antiphon", "run"], UVICORN])
+async def test_reload(command: list[str], app: str) -> None:
     """A server that serves anew when a source changes parts with 1012."""
-    with LiveServer.antiphon(APP, "--reload") as server:
+    command = [sys.executable, "-m", *command, app, "--reload", "--host", "{host}", "--port", "{port}"]
+    with LiveServer(command) as server:
         async with Peer.open(server) as peer:
             server.signal(signal.SIGTERM)
             assert (await leaves(peer))[0] == 1012

@@ -114,6 +114,42 @@ class TestStart:
         config = configuration(app, Listen(), log_level="info", reload=False)
         assert (config.ws_max_size, config.ws_ping_interval, config.ws_ping_timeout) == (5, None, 7)
 
+    @pytest.mark.parametrize("proxies", ["banana", "10.0.0.0/99", "127.0.0.1,10.0.0.1/8", "::1/129"])
+    def test_proxies_that_cannot_be(self, proxies: str) -> None:
+        """Who would be trusted in vain is an error that names it."""
+        with pytest.raises(ConfigurationError, match=f"cannot trust '{proxies.rpartition(',')[2]}'"):
+            configuration(Antiphon(), Listen(proxies=proxies), log_level="info", reload=False)
+
+    @pytest.mark.parametrize("proxies", ["*", "127.0.0.1, 10.0.0.0/8", "::1,fd00::/8", "/run/proxy.sock", ""])
+    def test_proxies(self, proxies: str) -> None:
+        """Addresses, networks and Unix sockets may be trusted, or nobody."""
+        configuration(Antiphon(), Listen(proxies=proxies), log_level="info", reload=False)
+
+    def test_no_application(self) -> None:
+        """What cannot be called is an error before anything listens."""
+        with pytest.raises(ConfigurationError, match="'sys:argv' is no application"):
+            configuration("sys:argv", Listen(), log_level="info", reload=False)
+
+    @pytest.mark.parametrize(("name", "warnings"), [("hidden", 1), ("seen", 0)])
+    async def test_hidden_application(self, name: str, warnings: int, tmp_path: Path) -> None:
+        """An application that the server cannot find is served, and a line says what it goes without."""
+        (tmp_path / "wrapped.py").write_text(
+            "from antiphon import Antiphon\n"
+            "app = Antiphon()\n"
+            "app.events('/')\n"
+            "async def hidden(scope, receive, send):\n"
+            "    await app(scope, receive, send)\n"
+            "class Wrapper:\n"
+            "    app = app\n"
+            "    async def __call__(self, scope, receive, send):\n"
+            "        await app(scope, receive, send)\n"
+            "seen = Wrapper()\n"
+        )
+        with LiveServer.antiphon(f"wrapped:{name}", env={"PYTHONPATH": f"{tmp_path}:."}) as server:
+            for ws in await connect_many(server, "/", 3):
+                await ws.close()
+        assert server.output().count("the server cannot see into") == warnings
+
     def test_applications_within(self) -> None:
         """Mounted applications, also behind middleware, are found and parted from."""
         from starlette.applications import Starlette

@@ -16,6 +16,8 @@ from antiphon.connection.transports.outbox import OutboxFull
 
 Event = Any
 
+_DENIAL_BODY = f"{DENIAL}.body"
+
 
 class Offer(Protocol):
     """Who has a connection to give."""
@@ -82,8 +84,12 @@ class AsgiBridge:
         if event["type"] != "websocket.send":
             self._handshake_or_close(transport, event)
             return
-        text = event.get("text")
-        message = bytes(event["bytes"]) if text is None else text
+        message = event.get("text")
+        if message is None:
+            data = event.get("bytes")
+            if data is None:
+                raise RuntimeError("websocket.send with neither text nor bytes: one of them is the message")
+            message = bytes(data)
         while True:
             if self._lost is not None:
                 raise ClientDisconnected
@@ -131,9 +137,9 @@ class AsgiBridge:
         kind = event["type"]
         if self._lost is not None:
             raise ClientDisconnected
-        if transport.connecting and kind in _HANDSHAKE:
+        if transport.connecting and kind in _HANDSHAKE and (self._denial is None or kind == _DENIAL_BODY):
             _HANDSHAKE[kind](self, transport, event)
-        elif kind == "websocket.close" and not self._closed:
+        elif kind == "websocket.close" and not (transport.connecting or self._closed):
             transport.close(event.get("code") or 1000, event.get("reason") or "")
             self._close()
         else:
@@ -151,7 +157,7 @@ class AsgiBridge:
 
     def _finish_denial(self, transport: DirectTransport, event: Event) -> None:
         if self._denial is None:
-            raise RuntimeError(f"{DENIAL}.body before {DENIAL}.start")
+            raise RuntimeError(f"{_DENIAL_BODY} before {DENIAL}.start")
         self._body += event.get("body", b"")
         if not event.get("more_body", False):
             transport.reject(*self._denial, self._body)
@@ -161,5 +167,5 @@ _HANDSHAKE: dict[str, Callable[[AsgiBridge, DirectTransport, Event], None]] = {
     "websocket.accept": AsgiBridge._accept,
     "websocket.close": AsgiBridge._refuse,
     f"{DENIAL}.start": AsgiBridge._start_denial,
-    f"{DENIAL}.body": AsgiBridge._finish_denial,
+    _DENIAL_BODY: AsgiBridge._finish_denial,
 }

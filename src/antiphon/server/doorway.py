@@ -90,7 +90,8 @@ class Doorway(asyncio.Protocol):
         wheel.add(self, patience)
         self._due = wheel.now + patience
         if self._tls is None:
-            self._welcome(refusal)
+            if refusal is not None:
+                self._hand_over(refusal)
         else:
             # At once, before there is anything to read.
             begun = begin(
@@ -105,26 +106,24 @@ class Doorway(asyncio.Protocol):
         self, begun: Awaitable[asyncio.Transport | None], refusal: HandshakeError | None
     ) -> None:
         """See a TLS handshake through; it has the time of any handshake, and its connection is counted."""
-        below, above = self._socket, None
+        below, above, why = self._socket, None, "the connection is lost"
         try:
             above = await begun
         except OSError as error:
-            logger.info("%s:%d - TLS handshake failed: %s", *(self._client or UNKNOWN), error)
+            why = str(error) or why
         self._securing = None
         # Where the client has gone meanwhile, loops differ in what they return.
         if above is None or below.is_closing():
+            logger.info("%s:%d - TLS handshake failed: %s", *(self._client or UNKNOWN), why)
+            # Loops differ in whether they call it, too; twice is as good as once.
             self.connection_lost(None)
             return
         self._socket = above
         self._reception.exchange(below, above)
-        self._welcome(refusal)
-        if self._early:
-            cast(asyncio.Protocol, above.get_protocol()).data_received(self._early)
-
-    def _welcome(self, refusal: HandshakeError | None) -> None:
-        """Let the client say what it wants, if there is room for it."""
         if refusal is not None:
             self._hand_over(refusal)
+        if self._early:
+            cast(asyncio.Protocol, above.get_protocol()).data_received(self._early)
 
     def data_received(self, data: bytes) -> None:
         """See what the connection is for, and hand it over."""

@@ -65,6 +65,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self._terms = self._reception.terms
         self._socket: asyncio.Transport
         self._client: tuple[str, int] | None = None
+        # Whom the logs name: the client, or whom a trusted proxy speaks for.
+        self._who = UNKNOWN
         self._opening: Opening | None = None
         self._path = ""
         self._early = bytearray()
@@ -87,6 +89,7 @@ class WebSocketProtocol(asyncio.Protocol):
         """Get the socket from whoever knows already who is at its other end."""
         self._socket = socket
         self._client = client
+        self._who = client or UNKNOWN
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -126,7 +129,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._run(self._scope(request, opening))
 
     def _refuse(self, error: HandshakeError) -> None:
-        logger.info("%s:%d - handshake refused: %s", *(self._client or UNKNOWN), error)
+        logger.info("%s:%d - handshake refused: %s", *self._who, error)
         self._connections.discard(self)
         self._socket.write(error.response())
         self._socket.close()
@@ -160,7 +163,10 @@ class WebSocketProtocol(asyncio.Protocol):
         """
         address = self._client[0] if self._client else None
         self._reception.enter(self._socket, address)
-        self._reception.recognise(self._socket, address, request.headers)
+        forwarded = self._reception.recognise(self._socket, address, request.headers)
+        if forwarded is not None:
+            # As uvicorn has it in the scope: a proxy does not say which port its client has.
+            self._who = (forwarded, 0)
 
     def _wait_no_longer(self) -> None:
         if self.slot is not None:
@@ -228,6 +234,7 @@ class WebSocketProtocol(asyncio.Protocol):
             if terms is not None:
                 # An endpoint of ours has deadlines of its own.
                 self._wait_no_longer()
+                self._reception.meet()
             elif not self._lost:
                 self._reception.bridged.add(self._direct)
             if self._lost:
@@ -258,6 +265,7 @@ class WebSocketProtocol(asyncio.Protocol):
         if protocol is not None:
             self._socket.set_protocol(protocol)
             self._connections.add(protocol)
+            protocol.farewell = self._reception.farewell
             protocol.when_gone(self._reception.when_gone)
             if len(self._early) > self._terms.limits.high_water:
                 self._socket.resume_reading()
@@ -265,4 +273,4 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _log(self, outcome: str) -> None:
         if logger.isEnabledFor(logging.INFO):
-            logger.info('%s:%d - "WebSocket %s" %s', *(self._client or UNKNOWN), quote(self._path), outcome)
+            logger.info('%s:%d - "WebSocket %s" %s', *self._who, quote(self._path), outcome)

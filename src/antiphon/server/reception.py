@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 from antiphon.connection import Terms
 from antiphon.connection.transports.direct import DirectTransport
 from antiphon.limits import Limits, Timeouts
-from antiphon.wire import Deflate, HandshakeError, header_lines
+from antiphon.wire import CloseCode, Deflate, HandshakeError, header_lines
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -39,10 +39,13 @@ class Reception:
         terms: What a peer may use, and how long to wait for it.
         connections: Those that uvicorn tells when the server stops.
         trusted: Addresses of proxies that are believed.
+        restarts: Whether another server follows when this one stops.
+        blind: Whether the server knows of no application that has terms of its own.
         clock: Seconds that only grow.
 
     Attributes:
         bridged: The connections that an application serves by plain ASGI events.
+        farewell: The code and the reason with which the server parts from its connections.
         when_gone: What an open connection calls when its socket is gone.
     """
 
@@ -51,10 +54,17 @@ class Reception:
         terms: Terms,
         connections: set[Any],
         trusted: Container[str] = (),
+        *,
+        restarts: bool = False,
+        blind: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.terms = terms
         self.bridged: set[DirectTransport] = set()
+        self.farewell: tuple[int, str] = (CloseCode.GOING_AWAY, "the server stops")
+        if restarts:
+            self.farewell = (CloseCode.SERVICE_RESTART, "the server restarts")
+        self.blind = blind
         # One for all: each connection keeps it.
         self.when_gone: Callable[[DirectTransport, asyncio.Transport], None] = self._gone
         self._connections = connections
@@ -96,22 +106,33 @@ class Reception:
 
     def recognise(
         self, socket: asyncio.BaseTransport, address: str | None, headers: Iterable[tuple[bytes, bytes]]
-    ) -> None:
-        """Count the connection of a trusted proxy under the address of its client.
+    ) -> str | None:
+        """Say whom a trusted proxy speaks for, and count its connection under that address, once.
 
         Raises:
             HandshakeError: There are too many of that address.
         """
-        if self._inside.get(socket) or address not in self._trusted:
-            return
+        if address not in self._trusted:
+            return None
         values = [value for name, value in headers if name == b"x-forwarded-for"]
         if not values:
-            return
+            return None
         hosts = [_bare(host) for host in b",".join(values).decode("latin-1").split(",")]
         # Each proxy adds at the end whom it got the request from; what is before may be made up.
         client = next((host for host in reversed(hosts) if host and host not in self._trusted), None)
-        if client is not None:
+        if client is not None and not self._inside.get(socket):
             self._count(socket, client)
+        return client or hosts[0] or None
+
+    def meet(self) -> None:
+        """An application with terms of its own takes a connection: it should be known to the server."""
+        if self.blind:
+            self.blind = False
+            logger.warning(
+                "an Antiphon application is inside of something that the server cannot see into: neither get "
+                "its limits and time-outs to the server, nor those of the command line to it; keep it in an "
+                "attribute `app` of what wraps it"
+            )
 
     def exchange(self, below: asyncio.BaseTransport, above: asyncio.BaseTransport) -> None:
         """Count a connection by its transport of TLS, no more by the one below that."""
@@ -208,7 +229,13 @@ def reception_of(config: Config, server: ServerState) -> Reception:
         if config.proxy_headers:
             believing: Any = ProxyHeadersMiddleware(config.loaded_app, config.forwarded_allow_ips)
             trusted = believing.trusted_hosts
-        reception = _receptions[server] = Reception(terms_of(config), server.connections, trusted)
+        reception = _receptions[server] = Reception(
+            terms_of(config),
+            server.connections,
+            trusted,
+            restarts=config.should_reload,
+            blind=getattr(config, "blind", False),
+        )
     return reception
 
 

@@ -7,8 +7,10 @@ an exception, sockets are told before the server stops, and stopping always ends
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp
@@ -104,7 +106,8 @@ def configuration(
     """uvicorn's configuration for an application, with the application's own limits.
 
     Raises:
-        ConfigurationError: A change cannot be, the certificate or its key, the workers, or the event loop.
+        ConfigurationError: A change cannot be, the certificate or its key, the workers, the event loop, or a
+            proxy.
     """
     if workers < 1:
         raise ConfigurationError(f"workers={workers}: at least one process serves")
@@ -130,10 +133,29 @@ def configuration(
     )
     # What cannot be is said before anything listens.
     config.get_loop_factory()
+    check_proxies(config.forwarded_allow_ips)
     if not reload:
         # A process that reloads leaves the application to its child.
         config.take_terms()
     return config
+
+
+def check_proxies(proxies: Iterable[str] | str) -> None:
+    """See that proxies are such that a connection could come from one; uvicorn trusts nobody for the others.
+
+    Raises:
+        ConfigurationError: One is neither an address, nor a network, nor the path of a Unix socket.
+    """
+    for proxy in proxies.split(",") if isinstance(proxies, str) else proxies:
+        proxy = proxy.strip()
+        if proxy in ("", "*") or proxy.startswith("/"):
+            continue
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"cannot trust {proxy!r} (--forwarded-allow-ips, or FORWARDED_ALLOW_IPS): {error}"
+            ) from None
 
 
 def name_of(app: ASGIApp) -> str:

@@ -24,8 +24,7 @@ from antiphon.loop import LoopFactory, spread, with_fastnet
 from antiphon.server.doorway import Doorway
 from antiphon.server.memory import settle
 from antiphon.server.protocol import WebSocketProtocol
-from antiphon.server.reception import reception_of
-from antiphon.wire import CloseCode
+from antiphon.server.reception import Reception, reception_of
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -92,9 +91,11 @@ class Config(uvicorn.Config):
         limits: Those of the application, or of the first that is mounted in it.
         timeouts: Likewise.
         tls: What connections are made secure with, once they are counted; None: they are plain.
+        blind: Whether no application of ours was found to take them from.
     """
 
     tls: ssl.SSLContext | None = None
+    blind = True
 
     def __init__(self, app: ASGIApp | str, changes: Changes, *, loop: str = "auto", **options: Any) -> None:
         if loop not in LOOPS:
@@ -134,6 +135,7 @@ class Config(uvicorn.Config):
         for each in applications:
             each.limits = changed(each.limits, self.changes.limits)
             each.timeouts = changed(each.timeouts, self.changes.timeouts)
+        self.blind = not applications
         if applications:
             self.limits, self.timeouts = applications[0].limits, applications[0].timeouts
         self.ws_max_size = self.limits.message
@@ -176,10 +178,7 @@ class Server(uvicorn.Server):
         spreads = [self.config.timeouts.spread, *(each.timeouts.spread for each in applications)]
         to_answer = time - max(spreads)
         loop.call_at(deadline - min(PARTING, max(0.0, to_answer) / 2), self._abort)
-        code, reason = CloseCode.GOING_AWAY, "the server stops"
-        if self.config.should_reload:
-            code, reason = CloseCode.SERVICE_RESTART, "the server restarts"
-        parting = asyncio.ensure_future(self._part(code, reason, applications))
+        parting = asyncio.ensure_future(self._part(applications))
         while not (parting.done() or self.force_exit):
             await asyncio.wait([parting], timeout=LOOK)
         if self.force_exit:
@@ -190,17 +189,22 @@ class Server(uvicorn.Server):
         left = deadline - loop.time()
         self.config.timeout_graceful_shutdown = max(LEAST, left)  # type: ignore[assignment]
         await super().shutdown(sockets)
+        if self.force_exit:
+            # uvicorn would leave the application's lifespan where it is.
+            await asyncio.wait({asyncio.ensure_future(self.lifespan.shutdown())}, timeout=GIVE_UP)
+        # uvicorn raises them again when it has stopped: each once, or the second raises inside of the loop.
+        self._captured_signals[:] = dict.fromkeys(self._captured_signals)
 
-    async def _part(self, code: int, reason: str, applications: Iterable[Drainable]) -> None:
+    async def _part(self, applications: Iterable[Drainable]) -> None:
         """Part from all connections, each application from its own."""
-        drained = (each.drain(code, reason) for each in applications)
-        await asyncio.gather(self._part_from_bridged(code, reason), *drained)
+        reception = reception_of(self.config, self.server_state)
+        drained = (each.drain(*reception.farewell) for each in applications)
+        await asyncio.gather(self._part_from_bridged(reception), *drained)
 
-    async def _part_from_bridged(self, code: int, reason: str) -> None:
+    async def _part_from_bridged(self, reception: Reception) -> None:
         """Part from those connections that no application of ours parts from."""
-        bridged = tuple(reception_of(self.config, self.server_state).bridged)
-        async for connection in spread(bridged, self.config.timeouts.spread):
-            connection.shutdown(code, reason)
+        async for connection in spread(tuple(reception.bridged), self.config.timeouts.spread):
+            connection.take_leave(*reception.farewell)
 
     def _abort(self) -> None:
         for connection in tuple(self.server_state.connections):
@@ -210,14 +214,18 @@ class Server(uvicorn.Server):
 
 async def stop_what_is_left() -> None:
     """Cancel all other tasks; leave alone those that do not end, for which the runner would wait for ever."""
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in left:
-        task.cancel()
-    if left:
-        _, stubborn = await asyncio.wait(left, timeout=GIVE_UP)
-        for task in stubborn:
-            logger.warning("left alone, since it does not end when it is cancelled: %r", task)
-            asyncio._unregister_task(task)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + GIVE_UP
+    # What is cancelled may begin others.
+    while left := asyncio.all_tasks() - {asyncio.current_task()}:
+        if loop.time() >= deadline:
+            for task in left:
+                logger.warning("left alone, since it does not end when it is cancelled: %r", task)
+                asyncio._unregister_task(task)
+            return
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=max(0.0, deadline - loop.time()))
 
 
 def drainables(app: Any, seen: frozenset[int] = frozenset()) -> Iterator[Drainable]:
@@ -240,8 +248,14 @@ def time_to_drain(config: Config) -> float:
 
 
 def application_of(config: uvicorn.Config) -> Any:
-    """The application that a configuration names, without the middleware of the server."""
+    """The application that a configuration names, without the middleware of the server.
+
+    Raises:
+        ConfigurationError: What it names is none.
+    """
     app = config.app
     if isinstance(app, str):
-        return import_from_string(app)
+        app = import_from_string(app)
+    if not callable(app):
+        raise ConfigurationError(f"{config.app!r} is no application: it cannot be called, but is {app!r}")
     return app

@@ -41,7 +41,7 @@ async def test_shutdown_is_the_end_for_who_sends() -> None:
     """A server that stops tells the sender, then waits for the peer's answer (RFC 6455 § 5.5.1)."""
     transport = opened()
     receiver = cast(Any, transport.receiver)
-    transport.shutdown(1012, "")
+    transport.take_leave(1012, "")
     receiver.connection_lost.assert_called_once_with(1012, "")
     transport.data_received(client_frame(1, b"late") + client_frame(8, b"\x03\xf4"))
     cast(Any, transport.socket).close.assert_called_once()
@@ -56,7 +56,7 @@ async def test_shutdown_lets_go_who_waits() -> None:
     transport.pause_writing()
     waiting = asyncio.create_task(transport.drain())
     await asyncio.sleep(0)
-    transport.shutdown(1012, "")
+    transport.take_leave(1012, "")
     await asyncio.wait_for(waiting, 5)
     transport.connection_lost(None)
 

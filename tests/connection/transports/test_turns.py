@@ -256,7 +256,7 @@ async def test_held_back_when_the_server_stops() -> None:
     receiver.then = transport.pause_reading
     transport.data_received(READ + close(1012))
     assert not socket.reads
-    transport.shutdown(1012, "")
+    transport.take_leave(1012, "")
     await ticks(4)
     assert receiver.got == MANY[:AT_ONCE]
     assert receiver.lost == [1012]

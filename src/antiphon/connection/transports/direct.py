@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -91,6 +92,9 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         socket: The event loop's transport, as the handshake left it.
         handshake: Who answers the handshake.
         terms: What the peer may use, and how long to wait for it.
+
+    Attributes:
+        farewell: The code and the reason with which a server that stops parts from the peer.
     """
 
     detached = True
@@ -103,6 +107,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         "_session",
         "_timer",
         "_watch",
+        "farewell",
         "heard",
         "reading",
         "terms",
@@ -120,6 +125,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         self._watch: Watch | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._gone: Callable[[DirectTransport, asyncio.Transport], None] | None = None
+        self.farewell: tuple[int, str] = (CloseCode.GOING_AWAY, "")
 
     def __repr__(self) -> str:
         return f"<DirectTransport {self._session.state.value}, {self._size} bytes waiting>"
@@ -313,8 +319,17 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         if self._writable:
             self._write(PING)
 
-    def shutdown(self, code: int = CloseCode.SERVICE_RESTART, reason: str = "") -> None:
-        """The server stops: close what is still open (uvicorn calls this)."""
+    def shutdown(self) -> None:
+        """The server stops (uvicorn calls this): part from the peer, some time within ``Timeouts.spread``."""
+        seconds = self.terms.timeouts.spread
+        if seconds:
+            delay = random.uniform(0, seconds)  # noqa: S311 - no secret
+            asyncio.get_running_loop().call_later(delay, self.take_leave, *self.farewell)
+        else:
+            self.take_leave(*self.farewell)
+
+    def take_leave(self, code: int, reason: str) -> None:
+        """Close the connection, if it is open, for an application that is told but not asked."""
         if self.open:
             self.close(code, reason)
             # Nothing is sent after a close frame (RFC 6455 § 5.5.1): whoever would is told that it is over,
