@@ -179,6 +179,20 @@ async def test_reset_before_the_handshake(loop: str, folder: Path, trusting: ssl
 
 
 @pytest.mark.parametrize("loop", LOOPS)
+async def test_end_within_the_handshake(loop: str, folder: Path) -> None:
+    """Who leaves before the handshake, or in the middle of it, is nothing that the log has to tell."""
+    with secure(folder, "--loop", loop) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"\x16\x03\x01\x02\x00\x01")
+        writer.write_eof()
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+    assert "handshake" not in server.output()
+    assert "Traceback" not in server.output()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
 async def test_request_right_behind_the_handshake(loop: str, folder: Path, authority: trustme.CA) -> None:
     """What comes in one piece with the last of the TLS handshake is a request like another."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -106,15 +106,16 @@ class Doorway(asyncio.Protocol):
         self, begun: Awaitable[asyncio.Transport | None], refusal: HandshakeError | None
     ) -> None:
         """See a TLS handshake through; it has the time of any handshake, and its connection is counted."""
-        below, above, why = self._socket, None, "the connection is lost"
+        below, above = self._socket, None
         try:
             above = await begun
+        except ConnectionResetError:
+            """The client left, as others do later: no failure of the handshake."""
         except OSError as error:
-            why = str(error) or why
+            logger.info("%s:%d - TLS handshake failed: %s", *(self._client or UNKNOWN), error)
         self._securing = None
         # Where the client has gone meanwhile, loops differ in what they return.
         if above is None or below.is_closing():
-            logger.info("%s:%d - TLS handshake failed: %s", *(self._client or UNKNOWN), why)
             # Loops differ in whether they call it, too; twice is as good as once.
             self.connection_lost(None)
             return
