@@ -76,7 +76,8 @@ def properties(seconds: float) -> list[str]:
         "tests/protocols",
     ]
     while True:
-        failed = step("properties", command, 900, settings)
+        # A test that hangs fails by its own time; all of them take ten minutes, on a busy machine twice that.
+        failed = step("properties", command, 1800, settings)
         if failed or time.monotonic() > deadline:
             return failed
 
