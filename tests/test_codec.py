@@ -256,6 +256,14 @@ def test_text_and_bytes_pass(text: str, data: bytes) -> None:
     assert decoder(None)(encode(data)) == data
 
 
+@pytest.mark.parametrize("message_type", [Struct, Model, dict, list, "json"])
+@pytest.mark.parametrize("message", ["[" * 100_000, '{"a":' * 100_000, b"[" * 100_000])
+def test_nested_too_deeply(message: str | bytes, message_type: object) -> None:
+    """JSON that is nothing but brackets is a message that does not fit."""
+    with pytest.raises(InvalidMessage):
+        decoder(message_type)(message)
+
+
 @given(st.binary(max_size=50) | st.text(max_size=50))
 def test_any_message(message: str | bytes) -> None:
     """Whatever a client sends either fits or is InvalidMessage, never another error."""

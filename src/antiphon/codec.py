@@ -138,7 +138,7 @@ def _json_decoder(message_type: Any) -> Decoder:
     def decode_json(message: str | bytes) -> Any:
         try:
             return decode(message)
-        except (msgspec.DecodeError, UnicodeError) as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise InvalidMessage(str(error)) from error
 
     return decode_json

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from antiphon.connection import Terms
 from antiphon.limits import Limits
@@ -184,7 +185,8 @@ class TestReception:
             ("6.6.6.6, 192.0.2.1, 10.0.0.1", "192.0.2.1", "192.0.2.1"),
             ("192.0.2.1:5000", "192.0.2.1", "192.0.2.1"),
             ("[2001:db8::1]:5000", "2001:db8::1", "2001:db8::/64"),
-            ("10.0.0.1", "10.0.0.1", None),
+            ("10.0.0.1", None, None),
+            ("somebody", None, "somebody"),
             ("", None, None),
         ],
     )
@@ -196,6 +198,18 @@ class TestReception:
         for _ in range(2):
             assert reception.recognise(socket, "10.0.0.1", headers) == client  # type: ignore[arg-type]
         assert reception._by_address == ({} if counted is None else {counted: 1})
+
+    @pytest.mark.parametrize(
+        ("forwarded", "client"), [("192.0.2.1, 198.51.100.1", "192.0.2.1"), ("192.0.2.1", "192.0.2.1")]
+    )
+    def test_forwarded_where_everybody_is_trusted(self, forwarded: str, client: str) -> None:
+        """The client is the first, as uvicorn has it in the scope, and it is counted."""
+        trusted = _TrustedHosts("*")
+        reception = Reception(Terms(Limits(connections_per_address=1)), set(), trusted)  # type: ignore[arg-type]
+        headers = [(b"x-forwarded-for", forwarded.encode())]
+        assert reception.recognise(self.enter(reception, "10.0.0.1"), "10.0.0.1", headers) == client  # type: ignore[arg-type]
+        with pytest.raises(HandshakeError, match="too many"):
+            reception.recognise(self.enter(reception, "10.0.0.2"), "10.0.0.2", headers)  # type: ignore[arg-type]
 
     def test_forwarded_by_a_stranger(self) -> None:
         """Whom a proxy speaks for that is not trusted, nobody asks."""

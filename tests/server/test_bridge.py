@@ -32,6 +32,7 @@ async def app(scope, receive, send):
         ("START,", "ACCEPT", "BODY,", 429, "'websocket.accept' cannot come now"),
         ("START,", "{'type': 'websocket.close'}", "BODY,", 429, "'websocket.close' cannot come now"),
         ("START,", "START", "BODY,", 429, "'websocket.http.response.start' cannot come now"),
+        ("START,", "ACCEPT", "BODY, {'type': 'websocket.close'}", 429, "cannot come now"),
         ("", "BODY", "START, BODY", 429, "websocket.http.response.body before"),
         ("", "{'type': 'websocket.send', 'text': 'x'}", "ACCEPT,", 101, "before websocket.accept"),
         ("ACCEPT,", "ACCEPT", "", 101, "'websocket.accept' cannot come now"),
@@ -56,4 +57,5 @@ async def test_events_that_cannot_be(
             assert await peer.status() == status
             assert await peer.gone() if status == 429 else await peer.closed() == 1000
     assert "told: RuntimeError(" in server.output()
+    assert "Traceback" not in server.output()
     assert told in server.output()

@@ -40,6 +40,8 @@ async def test_behind_a_proxy(server: LiveServer) -> None:
     assert await answer(server, request("/nothing", "X-Forwarded-For: 192.0.2.8")) == 404
     assert '192.0.2.7:0 - "WebSocket /echo" [accepted]' in server.output()
     assert '192.0.2.8:0 - "WebSocket /nothing" 404' in server.output()
+    assert await answer(server, request("/echo", 'X-Forwarded-For: 6.6.6.6 - "WebSocket /admin"')) == 101
+    assert "admin" not in server.output()
 
 
 async def test_spelled_otherwise(server: LiveServer) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.wire.helpers import client_frame
 APP = "tests.hostile.app:app"
 PLAIN = "tests.hostile.plain:app"
 UVICORN = ["uvicorn", "--ws", "antiphon.server:WebSocketProtocol"]
+GRACE = ["--timeout-graceful-shutdown", "1"]
 
 
 async def crowd(stack: contextlib.AsyncExitStack, server: LiveServer, count: int, path: str) -> list[Peer]:
@@ -52,22 +54,23 @@ async def test_thousands(app: str) -> None:
     assert "ERROR" not in server.output()
 
 
-async def test_spread_under_uvicorn(tmp_path: Path) -> None:
-    """So they are under uvicorn's own command, over the time that the application gives."""
+@pytest.mark.parametrize(("limit", "least", "most"), [([], 0.5, 1.2), (GRACE, 0.2, 0.7)])
+async def test_spread_under_uvicorn(limit: list[str], least: float, most: float, tmp_path: Path) -> None:
+    """So they are under uvicorn's own command, over the application's time, or half of uvicorn's."""
     (tmp_path / "slowly.py").write_text(
         "from antiphon import Antiphon, Timeouts\n"
         "app = Antiphon(timeouts=Timeouts(drain=5, spread=1))\n"
         "app.events('/')\n"
     )
     command = [sys.executable, "-m", *UVICORN, "slowly:app", "--host", "{host}", "--port", "{port}"]
-    with LiveServer(command, env={"PYTHONPATH": f"{tmp_path}:."}) as server:
+    with LiveServer([*command, *limit], env={"PYTHONPATH": f"{tmp_path}:."}) as server:
         async with contextlib.AsyncExitStack() as stack:
             peers = await crowd(stack, server, 50, "/")
             server.signal(signal.SIGTERM)
             ends = await asyncio.gather(*map(leaves, peers))
             await asyncio.to_thread(server.wait, 5)
     assert {code for code, _ in ends} == {1001}
-    assert max(when for _, when in ends) - min(when for _, when in ends) > 0.5
+    assert least < max(when for _, when in ends) - min(when for _, when in ends) < most
     assert "Traceback" not in server.output()
 
 
@@ -151,6 +154,52 @@ async def test_second_interrupt(app: str) -> None:
             server.signal(signal.SIGINT)
             assert await asyncio.to_thread(server.wait, 4) == 0
     assert "Traceback" not in server.output()
+
+
+@pytest.mark.parametrize("seconds", [0.3, 60])
+async def test_second_interrupt_in_the_lifespan(seconds: float, tmp_path: Path) -> None:
+    """Neither does the end of the lifespan keep him, which has a moment and is told once."""
+    ending = tmp_path / "ending"
+    os.mkfifo(ending)
+    (tmp_path / "lingers.py").write_text(
+        "import asyncio, contextlib\n"
+        "from antiphon import Antiphon\n"
+        "@contextlib.asynccontextmanager\n"
+        "async def lifespan(app):\n"
+        "    yield\n"
+        f"    open({str(ending)!r}, 'w').close()\n"
+        f"    await asyncio.sleep({seconds})\n"
+        "    print('ended', flush=True)\n"
+        "app = Antiphon(lifespan=lifespan)\n"
+    )
+    with LiveServer.antiphon("lingers:app", env={"PYTHONPATH": f"{tmp_path}:."}) as server:
+        server.signal(signal.SIGINT)
+        # Opened by the one, it opens for the other.
+        await asyncio.wait_for(asyncio.to_thread(ending.read_bytes), 5)
+        server.signal(signal.SIGINT)
+        assert await asyncio.to_thread(server.wait, 4) == 0
+    assert server.output().count("Waiting for application shutdown") == 1
+    assert server.output().count("\nended") == (seconds < 1)
+
+
+async def test_factory(tmp_path: Path) -> None:
+    """What a factory makes has its own limits and time-outs, and is known to the server."""
+    (tmp_path / "factory.py").write_text(
+        "from antiphon import Antiphon, Timeouts\n"
+        "def create():\n"
+        "    app = Antiphon(timeouts=Timeouts(drain=5, spread=1))\n"
+        "    app.events('/')\n"
+        "    return app\n"
+    )
+    with LiveServer.antiphon("factory:create", env={"PYTHONPATH": f"{tmp_path}:."}) as server:
+        async with contextlib.AsyncExitStack() as stack:
+            peers = await crowd(stack, server, 10, "/")
+            server.signal(signal.SIGTERM)
+            ends = await asyncio.gather(*map(leaves, peers))
+            await asyncio.to_thread(server.wait, 5)
+    assert {code for code, _ in ends} == {1001}
+    assert max(when for _, when in ends) - min(when for _, when in ends) > 0.5
+    assert "cannot see into" not in server.output()
 
 
 async def test_task_born_in_the_end(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,6 +105,26 @@ def test_what_is_no_request_head_is_400(data: bytes) -> None:
         parse_request(data)
     assert raised.value.status == 400
     assert "RFC 9112" in raised.value.reason
+
+
+@pytest.mark.parametrize("run", [b" ", b"\t", b" \t", b"a", b" a", b":", b",", b";", b"=", b'"', b"\\"])
+@pytest.mark.parametrize("end", [b"", b"\x01", b"b", b" ", b'"', b"\r", b"\r\n "])
+@pytest.mark.parametrize(
+    "name", [b"X", b"Connection", b"Sec-WebSocket-Protocol", b"Sec-WebSocket-Extensions"]
+)
+def test_a_head_of_one_thing_over_and_over_is_answered_at_once(name: bytes, run: bytes, end: bytes) -> None:
+    """Whatever an expression could take in several ways: if it tried all, it would take minutes."""
+    for start in (b"", b"a", b'a; b="', b"a;b="):
+        filler = run * (30_000 // len(run))
+        with contextlib.suppress(HandshakeError):
+            opening(head()[:-2] + name + b": " + start + filler + end + b"\r\n\r\n")
+
+
+def test_what_does_not_fit_is_quoted_in_part() -> None:
+    """An error is logged, and sent back: no client decides how long it is."""
+    for name in ("Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"):
+        refused = refusal(head()[:-2] + f"{name}: a;;{'x' * 9_000}/\r\n\r\n".encode())
+        assert len(refused.reason) < 300
 
 
 def test_a_head_above_the_limit_is_431() -> None:

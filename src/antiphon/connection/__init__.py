@@ -5,7 +5,7 @@ from antiphon.connection.inbox import Inbox
 from antiphon.connection.options import Asked, CaughtCloseCodes, Options, Subscriptions
 from antiphon.connection.phase import Phase
 from antiphon.connection.prepared import Prepared
-from antiphon.connection.transport import Headers, Receiver, Terms, Transport
+from antiphon.connection.transport import Farewell, Headers, Receiver, Terms, Transport
 from antiphon.connection.transports.asgi import DENIAL, AsgiTransport
 from antiphon.connection.transports.choice import transport_of
 from antiphon.connection.transports.outbox import OutboxFull
@@ -17,6 +17,7 @@ __all__ = [
     "Asked",
     "CaughtCloseCodes",
     "Connection",
+    "Farewell",
     "Headers",
     "Inbox",
     "Options",

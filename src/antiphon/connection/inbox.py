@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from sys import getsizeof
 from typing import Protocol
 
 #: Bytes are counted when more messages wait than this, or one is large: what is left comes to little.
 FEW = 8
 LARGE = 16 * 1024
+
+#: Bytes that a character has in memory at most: text with one that is neither ASCII nor Latin has two or
+#: four for each.
+WIDEST = 4
 
 
 class Source(Protocol):
@@ -31,7 +36,7 @@ class Inbox:
     Args:
         source: Held back while ``limit`` messages wait.
         limit: Messages that may wait.
-        bytes_limit: Bytes that they may have.
+        bytes_limit: Bytes of memory that they may have.
 
     Attributes:
         waiting: The messages, the oldest first: a list, since it is short, and most are empty.
@@ -65,7 +70,8 @@ class Inbox:
             # What is large otherwise came with one read, between small ones.
             or (
                 (len(waiting) > FEW or len(messages[0]) > LARGE or len(messages[-1]) > LARGE)
-                and sum(map(len, waiting)) >= self._bytes_limit
+                and WIDEST * sum(map(len, waiting)) >= self._bytes_limit
+                and sum(map(getsizeof, waiting)) >= self._bytes_limit
             )
         ):
             self.paused = True
@@ -87,7 +93,7 @@ class Inbox:
         if (
             self.paused
             and len(self.waiting) <= self._limit // 2
-            and sum(map(len, self.waiting)) <= self._bytes_limit // 2
+            and sum(map(getsizeof, self.waiting)) <= self._bytes_limit // 2
         ):
             self.paused = False
             self._source.resume_reading()

@@ -6,13 +6,14 @@ waits in its bounded outbox. Everything happens on the event loop of the connect
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from antiphon.connection.prepared import Prepared
 from antiphon.limits import Limits, Timeouts
-from antiphon.wire import Deflate, ParserLimits
+from antiphon.wire import CloseCode, Deflate, ParserLimits
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -37,6 +38,21 @@ class Terms:
         limits = self.limits
         parsing = ParserLimits(limits.frame or limits.message, limits.message, limits.fragments)
         object.__setattr__(self, "parsing", parsing)
+
+
+@dataclass(slots=True)
+class Farewell:
+    """How a server that stops parts from its connections.
+
+    Attributes:
+        code: The close code.
+        reason: Its reason.
+        within: Seconds that it may take until all are told.
+    """
+
+    code: int = CloseCode.GOING_AWAY
+    reason: str = "the server stops"
+    within: float = math.inf
 
 
 class Receiver(Protocol):

@@ -161,6 +161,7 @@ class AsgiBridge:
         self._body += event.get("body", b"")
         if not event.get("more_body", False):
             transport.reject(*self._denial, self._body)
+            self._denial = None
 
 
 _HANDSHAKE: dict[str, Callable[[AsgiBridge, DirectTransport, Event], None]] = {

@@ -165,7 +165,6 @@ class WebSocketProtocol(asyncio.Protocol):
         self._reception.enter(self._socket, address)
         forwarded = self._reception.recognise(self._socket, address, request.headers)
         if forwarded is not None:
-            # As uvicorn has it in the scope: a proxy does not say which port its client has.
             self._who = (forwarded, 0)
 
     def _wait_no_longer(self) -> None:

@@ -18,7 +18,7 @@ from uvicorn.config import Config
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.server import ServerState
 
-from antiphon.connection import Terms
+from antiphon.connection import Farewell, Terms
 from antiphon.connection.transports.direct import DirectTransport
 from antiphon.limits import Limits, Timeouts
 from antiphon.wire import CloseCode, Deflate, HandshakeError, header_lines
@@ -39,13 +39,12 @@ class Reception:
         terms: What a peer may use, and how long to wait for it.
         connections: Those that uvicorn tells when the server stops.
         trusted: Addresses of proxies that are believed.
-        restarts: Whether another server follows when this one stops.
+        farewell: How the server parts from its connections.
         blind: Whether the server knows of no application that has terms of its own.
         clock: Seconds that only grow.
 
     Attributes:
         bridged: The connections that an application serves by plain ASGI events.
-        farewell: The code and the reason with which the server parts from its connections.
         when_gone: What an open connection calls when its socket is gone.
     """
 
@@ -55,15 +54,13 @@ class Reception:
         connections: set[Any],
         trusted: Container[str] = (),
         *,
-        restarts: bool = False,
+        farewell: Farewell | None = None,
         blind: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.terms = terms
         self.bridged: set[DirectTransport] = set()
-        self.farewell: tuple[int, str] = (CloseCode.GOING_AWAY, "the server stops")
-        if restarts:
-            self.farewell = (CloseCode.SERVICE_RESTART, "the server restarts")
+        self.farewell = farewell or Farewell()
         self.blind = blind
         # One for all: each connection keeps it.
         self.when_gone: Callable[[DirectTransport, asyncio.Transport], None] = self._gone
@@ -120,9 +117,12 @@ class Reception:
         hosts = [_bare(host) for host in b",".join(values).decode("latin-1").split(",")]
         # Each proxy adds at the end whom it got the request from; what is before may be made up.
         client = next((host for host in reversed(hosts) if host and host not in self._trusted), None)
+        if client is None and "*" in self._trusted:
+            # Where everybody is trusted, the first is believed.
+            client = hosts[0] or None
         if client is not None and not self._inside.get(socket):
             self._count(socket, client)
-        return client or hosts[0] or None
+        return client if client is not None and _is_address(client) else None
 
     def meet(self) -> None:
         """An application with terms of its own takes a connection: it should be known to the server."""
@@ -205,6 +205,15 @@ def _bare(host: str) -> str:
     return host.partition(":")[0] if host.count(":") == 1 else host
 
 
+def _is_address(host: str) -> bool:
+    """Whether this is an address, and not what somebody would like to see in a log."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def _network(address: str) -> str:
     """What counts as one address: whoever has one of IPv6 has 2 ** 64 of them."""
     if ":" not in address:
@@ -233,10 +242,20 @@ def reception_of(config: Config, server: ServerState) -> Reception:
             terms_of(config),
             server.connections,
             trusted,
-            restarts=config.should_reload,
+            farewell=farewell_of(config),
             blind=getattr(config, "blind", False),
         )
     return reception
+
+
+def farewell_of(config: Config) -> Farewell:
+    """How a server parts from its connections; they have half of the time that uvicorn has to answer."""
+    farewell = Farewell()
+    if config.should_reload:
+        farewell.code, farewell.reason = CloseCode.SERVICE_RESTART, "the server restarts"
+    if config.timeout_graceful_shutdown is not None:
+        farewell.within = config.timeout_graceful_shutdown / 2
+    return farewell
 
 
 def terms_of(config: Config) -> Terms:

@@ -141,14 +141,16 @@ def configuration(
 
 
 def check_proxies(proxies: Iterable[str] | str) -> None:
-    """See that proxies are such that a connection could come from one; uvicorn trusts nobody for the others.
+    """See that connections could come from each of these proxies, or from anybody (``"*"`` alone).
 
     Raises:
         ConfigurationError: One is neither an address, nor a network, nor the path of a Unix socket.
     """
+    if proxies in ("*", ["*"]):
+        return
     for proxy in proxies.split(",") if isinstance(proxies, str) else proxies:
         proxy = proxy.strip()
-        if proxy in ("", "*") or proxy.startswith("/"):
+        if not proxy or proxy.startswith("/"):
             continue
         try:
             ipaddress.ip_network(proxy)

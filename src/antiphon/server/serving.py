@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any, Protocol, runtime_checkable
 
 import uvicorn
@@ -147,6 +149,15 @@ class Server(uvicorn.Server):
     """A uvicorn server that says where it serves, and parts from its connections before it stops."""
 
     config: Config
+    #: Whether a second Ctrl-C came: whoever waits does so no more.
+    hurried = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal; after a second Ctrl-C uvicorn would leave the application's lifespan where it is."""
+        if self.should_exit and sig == signal.SIGINT:
+            self.hurried = True
+        else:
+            super().handle_exit(sig, frame)
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal; then wait for no task that does not end when it is cancelled."""
@@ -179,32 +190,38 @@ class Server(uvicorn.Server):
         to_answer = time - max(spreads)
         loop.call_at(deadline - min(PARTING, max(0.0, to_answer) / 2), self._abort)
         parting = asyncio.ensure_future(self._part(applications))
-        while not (parting.done() or self.force_exit):
-            await asyncio.wait([parting], timeout=LOOK)
-        if self.force_exit:
-            parting.cancel()
-            self._abort()
-        else:
-            parting.result()
+        await self._unless_hurried(parting)
         left = deadline - loop.time()
         self.config.timeout_graceful_shutdown = max(LEAST, left)  # type: ignore[assignment]
-        await super().shutdown(sockets)
-        if self.force_exit:
-            # uvicorn would leave the application's lifespan where it is.
-            await asyncio.wait({asyncio.ensure_future(self.lifespan.shutdown())}, timeout=GIVE_UP)
-        # uvicorn raises them again when it has stopped: each once, or the second raises inside of the loop.
-        self._captured_signals[:] = dict.fromkeys(self._captured_signals)
+        # Who is left has had the time for that.
+        reception_of(self.config, self.server_state).farewell.within = 0.0
+        await self._unless_hurried(asyncio.ensure_future(super().shutdown(sockets)), GIVE_UP)
+
+    async def _unless_hurried(self, ending: asyncio.Task[None], moment: float = 0.0) -> None:
+        """Wait for an ending; in a hurry end whatever it waits for, and give it so many seconds."""
+        while not (ending.done() or self.hurried):
+            await asyncio.wait([ending], timeout=LOOK)
+        if self.hurried:
+            self._abort()
+            for task in self.server_state.tasks:
+                task.cancel()
+            await asyncio.wait([ending], timeout=moment)
+        if ending.done():
+            ending.result()
+        else:
+            ending.cancel()
 
     async def _part(self, applications: Iterable[Drainable]) -> None:
         """Part from all connections, each application from its own."""
         reception = reception_of(self.config, self.server_state)
-        drained = (each.drain(*reception.farewell) for each in applications)
+        farewell = reception.farewell
+        drained = (each.drain(farewell.code, farewell.reason) for each in applications)
         await asyncio.gather(self._part_from_bridged(reception), *drained)
 
     async def _part_from_bridged(self, reception: Reception) -> None:
         """Part from those connections that no application of ours parts from."""
         async for connection in spread(tuple(reception.bridged), self.config.timeouts.spread):
-            connection.take_leave(*reception.farewell)
+            connection.take_leave(reception.farewell.code, reception.farewell.reason)
 
     def _abort(self) -> None:
         for connection in tuple(self.server_state.connections):
@@ -216,6 +233,7 @@ async def stop_what_is_left() -> None:
     """Cancel all other tasks; leave alone those that do not end, for which the runner would wait for ever."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + GIVE_UP
+    told: set[asyncio.Task[Any]] = set()
     # What is cancelled may begin others.
     while left := asyncio.all_tasks() - {asyncio.current_task()}:
         if loop.time() >= deadline:
@@ -223,9 +241,10 @@ async def stop_what_is_left() -> None:
                 logger.warning("left alone, since it does not end when it is cancelled: %r", task)
                 asyncio._unregister_task(task)
             return
-        for task in left:
+        for task in left - told:
             task.cancel()
-        await asyncio.wait(left, timeout=max(0.0, deadline - loop.time()))
+        told |= left
+        await asyncio.wait(left, timeout=LOOK)
 
 
 def drainables(app: Any, seen: frozenset[int] = frozenset()) -> Iterator[Drainable]:
@@ -248,11 +267,13 @@ def time_to_drain(config: Config) -> float:
 
 
 def application_of(config: uvicorn.Config) -> Any:
-    """The application that a configuration names, without the middleware of the server.
+    """The application that a configuration names; when it is loaded, what a factory made, behind layers.
 
     Raises:
         ConfigurationError: What it names is none.
     """
+    if config.loaded:
+        return config.loaded_app
     app = config.app
     if isinstance(app, str):
         app = import_from_string(app)

@@ -12,6 +12,9 @@ import re
 #: An extension and its parameters in order; a parameter without a value has ``None``.
 Extension = tuple[str, tuple[tuple[str, str | None], ...]]
 
+#: Characters of what does not fit that an error quotes: it is logged, and sent back.
+QUOTED = 100
+
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _is_token = re.compile(_WORD).fullmatch
 _is_name = re.compile(_WORD.encode()).fullmatch
@@ -33,7 +36,7 @@ def tokens(value: str) -> list[str]:
     elements = [element for part in value.split(",") if (element := part.strip(" \t"))]
     for element in elements:
         if not _is_token(element):
-            raise ValueError(f"{element!r} is not a token (RFC 9110 § 5.6.2)")
+            raise ValueError(f"{element[:QUOTED]!r} is not a token (RFC 9110 § 5.6.2)")
     return elements
 
 
@@ -51,14 +54,14 @@ def extensions(value: str) -> list[Extension]:
             continue
         name = _next_token(value, at)
         if name is None:
-            raise ValueError(f"malformed extension at {value[at:]!r} (RFC 6455 § 9.1)")
+            raise ValueError(f"malformed extension at {value[at : at + QUOTED]!r} (RFC 6455 § 9.1)")
         at = name.end()
         parameters: list[tuple[str, str | None]] = []
         while parameter := _next_parameter(value, at):
             at = parameter.end()
             parameters.append((parameter[1], _parameter_value(parameter)))
         if at < len(value) and value[at] != ",":
-            raise ValueError(f"malformed extension at {value[at:]!r} (RFC 6455 § 9.1)")
+            raise ValueError(f"malformed extension at {value[at : at + QUOTED]!r} (RFC 6455 § 9.1)")
         found.append((name[1], tuple(parameters)))
     return found
 
@@ -83,5 +86,5 @@ def _parameter_value(parameter: re.Match[str]) -> str | None:
     value = _unescape(r"\1", quoted)
     # § 9.1: "the value after quoted-string unescaping MUST conform to the 'token' ABNF".
     if not _is_token(value):
-        raise ValueError(f"extension parameter {value!r} is not a token (RFC 6455 § 9.1)")
+        raise ValueError(f"extension parameter {value[:QUOTED]!r} is not a token (RFC 6455 § 9.1)")
     return value

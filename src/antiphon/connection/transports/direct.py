@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from antiphon.connection.transport import Headers, Receiver, Terms
+from antiphon.connection.transport import Farewell, Headers, Receiver, Terms
 from antiphon.connection.transports.compression import Compression
 from antiphon.connection.transports.guard import Guard
 from antiphon.connection.transports.watch import Watch
@@ -23,7 +23,6 @@ from antiphon.loop import wheel_of
 from antiphon.wire import (
     Agreement,
     Close,
-    CloseCode,
     Deflate,
     Event,
     Opcode,
@@ -94,7 +93,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         terms: What the peer may use, and how long to wait for it.
 
     Attributes:
-        farewell: The code and the reason with which a server that stops parts from the peer.
+        farewell: How a server that stops parts from the peer.
     """
 
     detached = True
@@ -125,7 +124,7 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         self._watch: Watch | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._gone: Callable[[DirectTransport, asyncio.Transport], None] | None = None
-        self.farewell: tuple[int, str] = (CloseCode.GOING_AWAY, "")
+        self.farewell = Farewell()
 
     def __repr__(self) -> str:
         return f"<DirectTransport {self._session.state.value}, {self._size} bytes waiting>"
@@ -321,12 +320,13 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
 
     def shutdown(self) -> None:
         """The server stops (uvicorn calls this): part from the peer, some time within ``Timeouts.spread``."""
-        seconds = self.terms.timeouts.spread
+        farewell = self.farewell
+        seconds = min(self.terms.timeouts.spread, farewell.within)
         if seconds:
             delay = random.uniform(0, seconds)  # noqa: S311 - no secret
-            asyncio.get_running_loop().call_later(delay, self.take_leave, *self.farewell)
+            asyncio.get_running_loop().call_later(delay, self.take_leave, farewell.code, farewell.reason)
         else:
-            self.take_leave(*self.farewell)
+            self.take_leave(farewell.code, farewell.reason)
 
     def take_leave(self, code: int, reason: str) -> None:
         """Close the connection, if it is open, for an application that is told but not asked."""
