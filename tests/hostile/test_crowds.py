@@ -186,7 +186,7 @@ class TestReception:
             ("192.0.2.1:5000", "192.0.2.1", "192.0.2.1"),
             ("[2001:db8::1]:5000", "2001:db8::1", "2001:db8::/64"),
             ("10.0.0.1", None, None),
-            ("somebody", None, "somebody"),
+            ("somebody", None, None),
             ("", None, None),
         ],
     )

@@ -182,6 +182,41 @@ async def test_second_interrupt_in_the_lifespan(seconds: float, tmp_path: Path) 
     assert server.output().count("\nended") == (seconds < 1)
 
 
+async def test_second_interrupt_with_a_request_under_way(tmp_path: Path) -> None:
+    """Nor does a request that will not end keep the lifespan from it."""
+    (tmp_path / "asks.py").write_text(
+        "import asyncio, contextlib\n"
+        "from antiphon import Antiphon\n"
+        "@contextlib.asynccontextmanager\n"
+        "async def lifespan(app):\n"
+        "    yield\n"
+        "    print('ended', flush=True)\n"
+        "app = Antiphon(lifespan=lifespan)\n"
+        "app.events('/')\n"
+        "@app.get('/stays')\n"
+        "async def stays():\n"
+        "    print('begun', flush=True)\n"
+        "    while True:\n"
+        "        try:\n"
+        "            await asyncio.Event().wait()\n"
+        "        except asyncio.CancelledError:\n"
+        "            pass\n"
+    )
+    options = ["--timeout", "drain=60"]
+    with LiveServer.antiphon("asks:app", *options, env={"PYTHONPATH": f"{tmp_path}:."}) as server:
+        async with Peer.raw(server) as asks, Peer.open(server, "/") as told:
+            await asks.send(b"GET /stays HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            # Taken after that request.
+            await told.send(client_frame(9))
+            await told.frame()
+            server.signal(signal.SIGINT)
+            assert await told.closed() == 1001
+            server.signal(signal.SIGINT)
+            assert await asyncio.to_thread(server.wait, 4) == 0
+    assert "begun" in server.output()
+    assert "\nended" in server.output()
+
+
 async def test_factory(tmp_path: Path) -> None:
     """What a factory makes has its own limits and time-outs, and is known to the server."""
     (tmp_path / "factory.py").write_text(

@@ -17,8 +17,10 @@ from antiphon.errors import InvalidChannel, InvalidParameter
 
 H = TypeVar("H", bound=Callable[..., Any])
 
+# Possessive throughout: text that a client chose can be taken in one way only.
 _HTML = re.compile(
-    r"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|[a-z][a-z0-9-]*[\s>/])", re.IGNORECASE
+    r"\s*+(?:<!--(?:(?!-->).)*+-->\s*+)*+<(!doctype\s++html|html|head|body|[a-z][a-z0-9-]*+[\s>/])",
+    re.IGNORECASE | re.DOTALL,
 )
 
 

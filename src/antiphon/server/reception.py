@@ -120,9 +120,11 @@ class Reception:
         if client is None and "*" in self._trusted:
             # Where everybody is trusted, the first is believed.
             client = hosts[0] or None
-        if client is not None and not self._inside.get(socket):
+        if client is None or not _is_address(client):
+            return None
+        if not self._inside.get(socket):
             self._count(socket, client)
-        return client if client is not None and _is_address(client) else None
+        return client
 
     def meet(self) -> None:
         """An application with terms of its own takes a connection: it should be known to the server."""
@@ -206,7 +208,7 @@ def _bare(host: str) -> str:
 
 
 def _is_address(host: str) -> bool:
-    """Whether this is an address, and not what somebody would like to see in a log."""
+    """Whether this is an address, and not something else that somebody would like to see in a log."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

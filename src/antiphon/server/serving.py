@@ -205,6 +205,9 @@ class Server(uvicorn.Server):
             self._abort()
             for task in self.server_state.tasks:
                 task.cancel()
+            # uvicorn waits for what is in these before the lifespan may end.
+            self.server_state.tasks.clear()
+            self.server_state.connections.clear()
             await asyncio.wait([ending], timeout=moment)
         if ending.done():
             ending.result()
