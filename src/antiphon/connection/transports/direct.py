@@ -124,7 +124,8 @@ class DirectTransport(FrameWriter, asyncio.Protocol):
         self._watch: Watch | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._gone: Callable[[DirectTransport, asyncio.Transport], None] | None = None
-        self.farewell = Farewell()
+        # The server's, from when it hands over: one for all.
+        self.farewell: Farewell
 
     def __repr__(self) -> str:
         return f"<DirectTransport {self._session.state.value}, {self._size} bytes waiting>"
