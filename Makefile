@@ -13,6 +13,8 @@ PORT ?= 8000
 ARGS ?=
 # The whole suite waits more than it computes: files run beside each other, each file in one process.
 SIDE_BY_SIDE := --numprocesses 4 --dist loadfile
+# The suite starts hundreds of processes: compiling all sources for each would be a quarter of its time.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
