@@ -264,6 +264,14 @@ def test_nested_too_deeply(message: str | bytes, message_type: object) -> None:
         decoder(message_type)(message)
 
 
+@pytest.mark.parametrize("message_type", [set, frozenset[list[int]], dict[str, set[Any]]])
+def test_set_of_lists(message_type: object) -> None:
+    """A set of what cannot be in one is a message that does not fit, and nobody's error."""
+    for message in ("[[1]]", '{"a":[[1]]}'):
+        with pytest.raises(InvalidMessage):
+            decoder(message_type)(message)
+
+
 @given(st.binary(max_size=50) | st.text(max_size=50))
 def test_any_message(message: str | bytes) -> None:
     """Whatever a client sends either fits or is InvalidMessage, never another error."""

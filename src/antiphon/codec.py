@@ -138,7 +138,8 @@ def _json_decoder(message_type: Any) -> Decoder:
     def decode_json(message: str | bytes) -> Any:
         try:
             return decode(message)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        # TypeError: a set of what cannot be hashed.
+        except (msgspec.DecodeError, UnicodeError, RecursionError, TypeError) as error:
             raise InvalidMessage(str(error)) from error
 
     return decode_json

@@ -23,8 +23,10 @@ class Limits:
 
     Attributes:
         message: Largest received message, in bytes, decompressed; a larger one closes with 1009.
-        head: Largest head of a request, in bytes; a larger one is refused with 431.
-        frame: Largest payload of a received frame, in bytes; ``None``: as large as a message.
+        head: Largest head of a request, in bytes; a larger one is refused with 431. Trailers, and what
+            stands beside a body in its chunks, may be as large; then the connection is cut off.
+        frame: Largest payload of a received frame, in bytes; ``None``: as large as a message, and what
+            deflating adds to one that cannot be compressed.
         fragments: Most frames that one received message may come in.
         inbound_messages: Messages of one connection that may wait for its handler; when as many wait,
             reading from that peer pauses.
@@ -78,8 +80,8 @@ class Timeouts:
         accept: A view that accepts by itself and has neither used nor refused its WebSocket for so
             long is accepted, so that no client hangs.
         handshake: TLS that is not agreed on for so long is cut off, a request whose head is not
-            complete refused with 408, and a handshake that the application neither accepts nor
-            refuses with 503.
+            complete refused with 408, one whose body does not go on cut off, and a handshake that the
+            application neither accepts nor refuses refused with 503.
         message: A message that has begun and is not complete for so long, up to twice as long, closes
             with 1008.
         idle: A peer that has sent no message for so long is closed with 1001; ``None``: it may be silent.
@@ -87,7 +89,8 @@ class Timeouts:
             ``None``: no pings.
         ping: Time a peer has to answer a ping before it counts as gone.
         close: Time a peer has to answer a close frame.
-        drain: Time that a stopping server gives its connections and handlers to end.
+        drain: Time that a stopping server gives its connections and handlers to end; the lifespan has as
+            much behind them.
         spread: Part of ``drain`` over which a stopping server spreads its close frames, so that its
             clients do not all come back at once; 0: no time at all.
 

@@ -1,5 +1,6 @@
 """Definitions: which one a channel has, and what they refuse."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -53,6 +54,29 @@ def test_values() -> None:
     assert found.values("room:7") == {"kind": "room", "name": "7"}
     assert found.values("room") == {}
     assert Definition("{kind}:{name}").parameters == ("kind", "name")
+
+
+@given(
+    st.lists(st.text("ab:-", max_size=3), min_size=1, max_size=5),
+    st.lists(st.sampled_from(("a", "b", ":", "-", "--", "a:a", "xyz")), min_size=1, max_size=12),
+)
+def test_values_of_several_parameters(texts: list[str], pieces: list[str]) -> None:
+    """Of several ways to divide a name the earlier parameters are as long as they can be."""
+    name = "".join(pieces)
+    parameters = [f"p{n}" for n in range(len(texts) - 1)]
+    pattern = texts[0] + "".join(
+        f"{{{name}}}{text}" for name, text in zip(parameters, texts[1:], strict=True)
+    )
+    groups = (f"(?P<{name}>[^:]+){re.escape(text)}" for name, text in zip(parameters, texts[1:], strict=True))
+    fit = re.fullmatch(re.escape(texts[0]) + "".join(groups), name)
+    found = definitions(pattern or "x")
+    assert (found.of(name) is not UNDEFINED) == (fit is not None)
+    assert found.values(name) == (fit.groupdict() if fit else {})
+
+
+def test_names_that_nearly_fit() -> None:
+    """A name that can be divided in thousands of ways is looked at once."""
+    assert definitions("{a}-{b}-{c}-{d}-{e}-{f}-{g}:x").of("-" * 198 + ":y") is UNDEFINED
 
 
 @pytest.mark.parametrize("channel", [presence_channel("room"), "$endpoint:/chat", "$rules"])

@@ -187,6 +187,7 @@ class TestReception:
             ("[2001:db8::1]:5000", "2001:db8::1", "2001:db8::/64"),
             ("10.0.0.1", None, None),
             ("somebody", None, None),
+            ("2001:db8::1%[accepted]", None, None),
             ("", None, None),
         ],
     )

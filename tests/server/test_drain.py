@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.peer import Peer, request
-from tests.servers import LiveServer
+from tests.servers import LiveServer, free_loopback_port
 from tests.wire.helpers import client_frame
 
 APP = "tests.hostile.app:app"
@@ -215,6 +215,109 @@ async def test_second_interrupt_with_a_request_under_way(tmp_path: Path) -> None
             assert await asyncio.to_thread(server.wait, 4) == 0
     assert "begun" in server.output()
     assert "\nended" in server.output()
+
+
+async def test_second_interrupt_with_a_view_that_tidies(tmp_path: Path) -> None:
+    """Nor does a view that goes on behind its connection: what the lifespan does in the end is done."""
+    (tmp_path / "tidies.py").write_text(
+        "import asyncio, contextlib\n"
+        "from antiphon import Antiphon, WebSocket\n"
+        "@contextlib.asynccontextmanager\n"
+        "async def lifespan(app):\n"
+        "    yield\n"
+        "    print('ended', flush=True)\n"
+        "app = Antiphon(lifespan=lifespan)\n"
+        "@app.websocket('/')\n"
+        "async def view(ws: WebSocket) -> None:\n"
+        "    try:\n"
+        "        await ws.receive()\n"
+        "    finally:\n"
+        "        await asyncio.sleep(60)\n"
+    )
+    options = ["--timeout", "drain=60"]
+    with LiveServer.antiphon("tidies:app", *options, env={"PYTHONPATH": f"{tmp_path}:."}) as server:
+        async with Peer.open(server, "/") as peer, Peer.raw(server) as idle:
+            await idle.send(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert await idle.status() == 404
+            server.signal(signal.SIGINT)
+            assert await leaves(peer)
+            server.signal(signal.SIGINT)
+            assert await asyncio.to_thread(server.wait, 4) == 0
+    assert "\nended" in server.output()
+    assert "Traceback" not in server.output()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("when", ["before", "behind"])
+async def test_lifespan_that_does_not_end(when: str, how: signal.Signals, tmp_path: Path) -> None:
+    """A lifespan that never starts is stopped at once, one that never ends when as long again has passed."""
+    begun = tmp_path / "begun"
+    os.mkfifo(begun)
+    hang = f"    open({str(begun)!r}, 'w').close()\n    await asyncio.sleep(60)\n"
+    (tmp_path / "hangs.py").write_text(
+        "import asyncio, contextlib\n"
+        "from antiphon import Antiphon\n"
+        "@contextlib.asynccontextmanager\n"
+        "async def lifespan(app):\n"
+        + (f"{hang}    yield\n" if when == "before" else f"    yield\n{hang}")
+        + "app = Antiphon(lifespan=lifespan)\n"
+    )
+    command = [sys.executable, "-m", "antiphon", "run", "hangs:app", "--port", str(free_loopback_port())]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        "--timeout",
+        "drain=0.5",
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:."},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    try:
+        if when == "behind":
+            while b"Serving on" not in await process.stdout.readline():
+                pass
+            process.send_signal(how)
+        await asyncio.wait_for(asyncio.to_thread(begun.read_bytes), 10)
+        if when == "before":
+            process.send_signal(how)
+        output = (await asyncio.wait_for(process.stdout.read(), 5)).decode()
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert ("Stopped while the application started" in output) == (when == "before")
+    assert ("lifespan has not ended in time" in output) == (when == "behind")
+
+
+async def test_accepted_in_the_end(tmp_path: Path) -> None:
+    """Whoever is accepted while the server parts from the others is told at once."""
+    (tmp_path / "late.py").write_text(
+        "import asyncio\n"
+        "from antiphon import Antiphon, WebSocket\n"
+        "app = Antiphon()\n"
+        "app.events('/')\n"
+        "asked = asyncio.Event()\n"
+        "@app.websocket('/late', auto_accept=False)\n"
+        "async def late(ws: WebSocket) -> None:\n"
+        "    await asked.wait()\n"
+        "    await ws.accept()\n"
+        "    await ws.receive()\n"
+        "@app.get('/accept')\n"
+        "async def accept() -> None:\n"
+        "    asked.set()\n"
+    )
+    options = ["--timeout", "drain=20"]
+    with LiveServer.antiphon("late:app", *options, env={"PYTHONPATH": f"{tmp_path}:."}) as server:
+        async with Peer.raw(server) as late, Peer.raw(server) as other, Peer.open(server, "/") as told:
+            await late.send(request("/late"))
+            await told.send(client_frame(9))
+            await told.frame()
+            server.signal(signal.SIGTERM)
+            await leaves(told)
+            await other.send(b"GET /accept HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert await late.status() == 101
+            assert (await leaves(late))[0] == 1001
+            await asyncio.to_thread(server.wait, 4)
 
 
 async def test_factory(tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
@@ -35,7 +36,7 @@ from antiphon.app.security import OriginCheck, Origins
 from antiphon.app.services import Services
 from antiphon.brokers import MemoryBroker, broker_of
 from antiphon.channels import Broker, Channel, Hub, check
-from antiphon.connection import Terms
+from antiphon.connection import Farewell, Terms
 from antiphon.errors import AntiphonError, ConfigurationError
 from antiphon.limits import Limits, Timeouts
 from antiphon.loop import WorkerThreads, spread
@@ -260,7 +261,7 @@ class Antiphon(HttpRoutes, Broadcasts):
     async def drain(self, code: int = 1001, reason: str = "the server stops") -> None:
         """Part from all connections, and wait for them to end, within ``timeouts.drain``.
 
-        Called again, it parts from those that came meanwhile; the deadline stays.
+        Who is accepted from now on is told at once. Called again, the deadline stays.
 
         Args:
             code: The close code.
@@ -270,6 +271,7 @@ class Antiphon(HttpRoutes, Broadcasts):
         if self._deadline is None:
             self._deadline = loop.time() + self.timeouts.drain
         deadline = self._deadline
+        self.services.farewell = Farewell(code, reason)
         gone = []
         connections = [ws for endpoint in self.endpoints.values() for ws in endpoint.connections.values()]
         async for ws in spread(connections, min(self.timeouts.spread, left_until(deadline))):
@@ -281,11 +283,17 @@ class Antiphon(HttpRoutes, Broadcasts):
             await asyncio.wait(gone, timeout=left_until(deadline))
         await asyncio.gather(*(endpoint.settle(deadline) for endpoint in self.endpoints.values()))
 
+    def hurry(self) -> None:
+        """Let the time to drain be over: what still runs is stopped."""
+        self._deadline = asyncio.get_running_loop().time()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             self._not_started = None
             send = told_plainly(send, lambda: self._not_started)
-        await super().__call__(scope, receive, send)
+        # A client that leaves within the body of its request: nobody is left to answer.
+        with suppress(ClientDisconnect):
+            await super().__call__(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         """The layers that a request goes through (Starlette builds them at the first)."""
@@ -305,7 +313,7 @@ class Antiphon(HttpRoutes, Broadcasts):
         except AntiphonError as error:
             self._not_started = error
             raise
-        self._deadline = None
+        self._deadline = self.services.farewell = None
         try:
             async with AsyncExitStack() as stack:
                 await stack.enter_async_context(self._broadcasting.running(self._time_left))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from antiphon.app.binding import Providers, Session
 from antiphon.app.security import OriginCheck
 from antiphon.channels import Hub
-from antiphon.connection import Terms
+from antiphon.connection import Farewell, Terms
 from antiphon.loop import WorkerThreads
 from antiphon.signals import Observer
 
@@ -24,6 +24,7 @@ class Services:
         allows_origin: Which browsers' pages may connect.
         terms: What a peer may use, and how long to wait for it; set anew where the server changes it.
         observer: Who is told what happens.
+        farewell: What whoever is accepted is told at once, because the application stops.
     """
 
     hub: Hub
@@ -33,3 +34,4 @@ class Services:
     allows_origin: OriginCheck
     terms: Terms
     observer: Observer
+    farewell: Farewell | None = None

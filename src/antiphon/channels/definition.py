@@ -29,7 +29,7 @@ REMEMBERED = 10_000
 #: Where applications tell others that use their broker what their channels are like.
 RULES = f"{INTERNAL}rules"
 
-_PARAMETER = re.compile(r"\\{(\w+)\\}")
+_PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 def check(name: object) -> str:
@@ -204,7 +204,7 @@ class Definition:
     @property
     def parameters(self) -> tuple[str, ...]:
         """The names of the pattern's parameters."""
-        return tuple(_PARAMETER.findall(re.escape(self.pattern)))
+        return tuple(_PARAMETER.findall(self.pattern))
 
 
 UNDEFINED = Definition()
@@ -220,7 +220,7 @@ class Definitions:
     """The definitions of one application's channels."""
 
     def __init__(self) -> None:
-        self._all: list[tuple[re.Pattern[str], Definition]] = []
+        self._all: list[tuple[_Pattern, Definition]] = []
         self._remembered: dict[str, Definition] = {}
 
     def __repr__(self) -> str:
@@ -237,14 +237,14 @@ class Definitions:
         """
         if any(each.pattern == definition.pattern for _, each in self._all):
             raise ConfigurationError(f"channels {definition.pattern!r} are defined already")
-        self._all.append((_compiled(definition.pattern), definition))
+        self._all.append((_Pattern(definition.pattern), definition))
         self._remembered.clear()
 
     def of(self, channel: str) -> Definition:
         """The definition of a channel."""
         definition = self._remembered.get(channel)
         if definition is None:
-            definition = next((each for fits, each in self._fitting(channel)), UNDEFINED)
+            definition = next((each for _, each in self._fitting(channel)), UNDEFINED)
             if len(self._remembered) >= REMEMBERED:
                 self._remembered.clear()
             self._remembered[channel] = definition
@@ -272,24 +272,53 @@ class Definitions:
 
     def values(self, channel: str) -> dict[str, str]:
         """What a channel's name has for the parameters of its pattern, by their names."""
-        return next((fit.groupdict() for fit, _ in self._fitting(channel)), {})
+        return next((values for values, _ in self._fitting(channel)), {})
 
-    def _fitting(self, channel: str) -> Iterator[tuple[re.Match[str], Definition]]:
+    def _fitting(self, channel: str) -> Iterator[tuple[dict[str, str], Definition]]:
         # Antiphon's own channels are as they are, whatever a pattern says.
         if not channel.startswith(INTERNAL):
             for pattern, definition in self._all:
-                if fit := pattern.fullmatch(channel):
-                    yield fit, definition
+                values = pattern.values(channel)
+                if values is not None:
+                    yield values, definition
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    if not pattern:
-        raise ConfigurationError("a channel's pattern is text with at least one character")
-    if set("{}") & set(_PARAMETER.sub("", re.escape(pattern))):
-        raise ConfigurationError(
-            f"{pattern!r} is no pattern of channels: braces hold a parameter's name, as in room:{{room}}"
-        )
-    try:
-        return re.compile(_PARAMETER.sub(r"(?P<\1>[^:]+)", re.escape(pattern)))
-    except re.error as error:
-        raise ConfigurationError(f"{pattern!r} is no pattern of channels: {error}") from None
+class _Pattern:
+    """A pattern, taken apart into what stands between its parameters.
+
+    Clients choose names. A regular expression would try every way to divide one among several parameters;
+    here each text before a parameter is looked for once, from the end: as far to the right as it can be, so
+    that earlier parameters are as long as they can be.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        if not pattern:
+            raise ConfigurationError("a channel's pattern is text with at least one character")
+        *parts, self._end = _PARAMETER.split(pattern)
+        self._before, self._names = parts[::2], parts[1::2]
+        if any(set("{}") & set(text) for text in (*self._before, self._end)):
+            raise ConfigurationError(
+                f"{pattern!r} is no pattern of channels: braces hold a parameter's name, as in room:{{room}}"
+            )
+        if len({*self._names}) < len(self._names) or not all(map(str.isidentifier, self._names)):
+            raise ConfigurationError(
+                f"{pattern!r} is no pattern of channels: parameters have different names"
+            )
+
+    def values(self, name: str) -> dict[str, str] | None:
+        """What a name has for the parameters; None: it does not fit."""
+        if not self._names:
+            return {} if name == self._end else None
+        if not name.endswith(self._end):
+            return None
+        values = {}
+        stop = len(name) - len(self._end)
+        for at in reversed(range(len(self._names))):
+            before = self._before[at]
+            start = (name.rfind(before, 0, stop - 1) if at else 0) + len(before)
+            value = name[start:stop]
+            if start < len(before) or not value or ":" in value:
+                return None
+            values[self._names[at]] = value
+            stop = start - len(before)
+        return values if name.startswith(self._before[0]) else None

@@ -36,7 +36,9 @@ class Terms:
 
     def __post_init__(self) -> None:
         limits = self.limits
-        parsing = ParserLimits(limits.frame or limits.message, limits.message, limits.fragments)
+        # What cannot be compressed grows by up to an eighth when it is deflated.
+        frame = limits.frame or limits.message + limits.message // 8 + 64
+        parsing = ParserLimits(frame, limits.message, limits.fragments)
         object.__setattr__(self, "parsing", parsing)
 
 

@@ -84,13 +84,14 @@ class Ready:
             self.task.cancel()
             self.task.uncancel()
 
-    @types.coroutine
-    def _stand(self) -> Generator[Any, Any, None]:
+    def __await__(self) -> Generator[Any, Any, None]:
         self._asyncio_future_blocking = True
         yield self
-        if self._work is None:
-            return
-        yield from _rest(*self._work)
+
+    async def _stand(self) -> None:
+        await self
+        if self._work is not None:
+            await _rest(*self._work)
 
     # --- As much of a future as a task needs ---------------------------------------------------------
 
@@ -127,9 +128,10 @@ def begin(coroutine: Coroutine[Any, Any, T]) -> Awaitable[T]:
     Returns:
         What goes on with it, when it is awaited.
     """
-    return types.coroutine(_rest)(coroutine, coroutine.send(None))
+    return _rest(coroutine, coroutine.send(None))
 
 
+@types.coroutine
 def _rest(coroutine: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T]:
     """What a coroutine does from its first wait on."""
     try:

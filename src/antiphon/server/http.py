@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from httptools import HttpParserUpgrade
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from antiphon.connection.transports.writer import end_writing
@@ -25,6 +25,9 @@ from antiphon.wire import HandshakeError, Request
 from antiphon.wire.handshake import COMMON
 
 logger = logging.getLogger("uvicorn.error")
+
+#: Requests that may wait for the response to the one before (RFC 9112 § 9.3.2).
+PIPELINED = 100
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -53,10 +56,13 @@ class HttpProtocol(HttpToolsProtocol):
         self._refusal = refusal
         self._refused = False
         self._abort: asyncio.TimerHandle | None = None
-        # The head of the request that is read now, until it is complete.
+        # Whether the head of a request is read now; and how much came that is no body: a head, chunks' sizes
+        # with their extensions, trailers.
         self._in_head = True
         self._head = 0
         self._chunk = b""
+        # The request that the application answers now; uvicorn's `cycle` is the last that came.
+        self._answered: RequestResponseCycle | None = None
         self.slot: int | None = None
 
     def __repr__(self) -> str:
@@ -77,14 +83,13 @@ class HttpProtocol(HttpToolsProtocol):
         if self._refusal is not None:
             self._refuse(self._refusal)
             return
-        if self._in_head:
-            self._head += len(data)
-            if self.slot is None:
-                self._wheel.add(self, self._timeouts.handshake)
+        if self.slot is None or not self._in_head:
+            self._wheel.add(self, self._timeouts.handshake)
+        self._head += len(data)
         self._chunk = data
         super().data_received(data)
         self._chunk = b""
-        if self._in_head and self._head > self._limits.head:
+        if self._head > self._limits.head:
             self._refuse_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -93,28 +98,40 @@ class HttpProtocol(HttpToolsProtocol):
         self._reception.leave(self.transport)
         if self._abort is not None:
             self._abort.cancel()
+        if self._answered is not None:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
         super().connection_lost(exc)
 
     # --- The parser's callbacks ----------------------------------------------------------------------
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of the head; what a trailer says may be dropped (RFC 9110 § 6.5.1)."""
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        """The head is complete: there is no more deadline, and it can be measured."""
-        self._in_head = False
-        self._wheel.remove(self)
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        """The head is complete, and can be measured; now its body has to come."""
+        self._in_head, self._head = False, 0
+        line = len(self.parser.get_method()) + len(self.url) + len("  HTTP/1.1\r\n")
+        size = line + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers) + 2
         if size > self._limits.head:
             self._refuse_head()
-        else:
+        elif len(self.pipeline) >= PIPELINED:
+            self._refuse(HandshakeError(429, f"more than {PIPELINED} requests wait for their responses"))
+        elif not self._refused:
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body, unless the request was refused."""
+        self._head = 0
         if not self._refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The next thing to come is another head."""
+        """The request is complete: there is no more deadline, and the next thing to come is another head."""
         self._in_head, self._head = True, 0
+        self._wheel.remove(self)
         if not self._refused:
             super().on_message_complete()
 
@@ -155,13 +172,17 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.set_protocol(protocol)
         protocol.begin(request, early)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
     # --- Refusing ------------------------------------------------------------------------------------
 
     def turn(self) -> float | None:
-        """The head of the request took too long, unless it waits for the response to the one before."""
-        if self._answering:
+        """What has to come took too long, unless the peer waits for us."""
+        if self._answering and (self._in_head or self._waits_for_application):
             return self._timeouts.handshake
-        if self._head:
+        if self._answering or (self._in_head and self._head):
             self._refuse(HandshakeError(408, "the request took too long"))
         else:
             self.transport.close()
@@ -171,6 +192,11 @@ class HttpProtocol(HttpToolsProtocol):
     def _answering(self) -> bool:
         # There is none before the first request, whatever its annotation says.
         return bool(self.cycle) and not self.cycle.response_complete
+
+    @property
+    def _waits_for_application(self) -> bool:
+        """Whether no more of a body comes before the application has asked for what there is."""
+        return self.flow.read_paused or self.cycle.waiting_for_100_continue
 
     def _refuse_head(self) -> None:
         self._refuse(
@@ -182,13 +208,13 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._refused = True
         self._wheel.remove(self)
+        # A refusal for want of room is told of once for many.
+        if error is not self._refusal:
+            logger.info("%s:%d - request refused: %s", *(self.client or UNKNOWN), error)
         if self._answering:
             # What is written now would become a part of the response to another request.
             self.transport.close()
             return
-        # A refusal for want of room is told of once for many.
-        if error is not self._refusal:
-            logger.info("%s:%d - request refused: %s", *(self.client or UNKNOWN), error)
         self.transport.write(error.response())
         end_writing(self.transport)
         self._abort = self.loop.call_later(self._timeouts.close, self.transport.abort)

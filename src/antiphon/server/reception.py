@@ -213,7 +213,8 @@ def _is_address(host: str) -> bool:
         ipaddress.ip_address(host)
     except ValueError:
         return False
-    return True
+    # The zone of an IPv6 address is free text, and means nothing to another machine.
+    return "%" not in host
 
 
 def _network(address: str) -> str:

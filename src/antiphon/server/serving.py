@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import signal
 import socket
 import ssl
@@ -61,6 +62,9 @@ class Drainable(Protocol):
 
     async def drain(self, code: int = ..., reason: str = ...) -> None:
         """Close every connection, and wait for it within a deadline."""
+
+    def hurry(self) -> None:
+        """Let the deadline be now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,7 @@ class Server(uvicorn.Server):
     config: Config
     #: Whether a second Ctrl-C came: whoever waits does so no more.
     hurried = False
+    _starting: asyncio.Task[Any] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal; after a second Ctrl-C uvicorn would leave the application's lifespan where it is."""
@@ -158,6 +163,8 @@ class Server(uvicorn.Server):
             self.hurried = True
         else:
             super().handle_exit(sig, frame)
+        if self._starting is not None:
+            self._starting.get_loop().call_soon_threadsafe(self._start_no_more)
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal; then wait for no task that does not end when it is cancelled."""
@@ -168,7 +175,16 @@ class Server(uvicorn.Server):
                 runner.run(stop_what_is_left())
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        self._starting = asyncio.current_task()
+        try:
+            await super().startup(sockets)
+        except asyncio.CancelledError:
+            if not self.should_exit:
+                raise
+            logger.info("Stopped while the application started")
+            return
+        finally:
+            self._starting = None
         settle()
         for sock in sockets or ():
             host, port = sock.getsockname()[:2]
@@ -195,24 +211,44 @@ class Server(uvicorn.Server):
         self.config.timeout_graceful_shutdown = max(LEAST, left)  # type: ignore[assignment]
         # Who is left has had the time for that.
         reception_of(self.config, self.server_state).farewell.within = 0.0
-        await self._unless_hurried(asyncio.ensure_future(super().shutdown(sockets)), GIVE_UP)
+        # Behind the requests the lifespan has as much time as the connections had.
+        last = loop.time() + max(LEAST, left) + max(time, GIVE_UP)
+        ending = asyncio.ensure_future(super().shutdown(sockets))
+        await self._unless_hurried(ending, GIVE_UP, last)
+        if not (ending.done() or self.hurried):
+            logger.error("the application's lifespan has not ended in time (Timeouts.drain): cut off")
 
-    async def _unless_hurried(self, ending: asyncio.Task[None], moment: float = 0.0) -> None:
+    def _start_no_more(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
+
+    async def _unless_hurried(
+        self, ending: asyncio.Task[None], moment: float = 0.0, deadline: float = math.inf
+    ) -> None:
         """Wait for an ending; in a hurry end whatever it waits for, and give it so many seconds."""
-        while not (ending.done() or self.hurried):
+        loop = asyncio.get_running_loop()
+        while not (ending.done() or self.hurried or loop.time() >= deadline):
             await asyncio.wait([ending], timeout=LOOK)
         if self.hurried:
-            self._abort()
-            for task in self.server_state.tasks:
-                task.cancel()
-            # uvicorn waits for what is in these before the lifespan may end.
-            self.server_state.tasks.clear()
-            self.server_state.connections.clear()
+            self._end_at_once()
             await asyncio.wait([ending], timeout=moment)
         if ending.done():
             ending.result()
         else:
             ending.cancel()
+
+    def _end_at_once(self) -> None:
+        """End all that an ending may wait for."""
+        self._abort()
+        for connection in tuple(self.server_state.connections):
+            connection.shutdown()
+        for each in drainables(application_of(self.config)):
+            each.hurry()
+        for task in self.server_state.tasks:
+            task.cancel()
+        # uvicorn waits for what is in these before the lifespan may end.
+        self.server_state.tasks.clear()
+        self.server_state.connections.clear()
 
     async def _part(self, applications: Iterable[Drainable]) -> None:
         """Part from all connections, each application from its own."""

@@ -238,6 +238,9 @@ class Endpoint(ABC):
         self.services.hub.flush()
         self._connections[ws.id] = ws
         self.services.observer(ConnectionOpened(self.path, ws.id))
+        if (farewell := self.services.farewell) is not None:
+            # Whoever accepts it is still at it.
+            asyncio.get_running_loop().call_soon(leave, ws, farewell.code, farewell.reason)
 
     def ended(self, ws: WebSocket) -> None:
         """It is over; a ``close`` handler, which runs after this, does not find it any more."""

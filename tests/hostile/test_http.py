@@ -1,0 +1,128 @@
+"""Peers that are hostile over HTTP: what follows a head has limits and deadlines as well."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.hostile.peer import Peer, bystander, memory, quiet, request
+from tests.servers import LiveServer
+
+CHUNKED = b"POST /body HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+SIZED = b"POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
+HELD = b"GET /held HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+#: What comes first, and what then comes without end.
+ENDLESS = {
+    "trailers": (CHUNKED + b"0\r\n", b"X: a\r\n" * 10_000),
+    "trailer": (CHUNKED + b"0\r\nX: ", b"a" * 60_000),
+    "trailers of what nobody handles": (CHUNKED.replace(b"/body", b"/nope") + b"0\r\n", b"X: a\r\n" * 10_000),
+    "chunk extension": (CHUNKED + b"1;", b"a" * 60_000),
+}
+
+
+async def answered(peer: Peer) -> bytes:
+    """The body of the next response."""
+    head = (await peer.response()).lower()
+    length = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
+    return await peer.reader.readexactly(int(length or 0))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LiveServer]:
+    with LiveServer.antiphon("tests.hostile.http_app:app") as running:
+        yield running
+    assert "Traceback" not in running.output(), running.output()
+
+
+@pytest.mark.parametrize(("first", "then"), ENDLESS.values(), ids=ENDLESS.keys())
+async def test_endless(server: LiveServer, first: bytes, then: bytes) -> None:
+    """What is neither head nor body costs no more memory than a head may, and cuts the connection off."""
+    async with bystander(server) as honest:
+        before = memory(server)
+        with quiet(server, 2):
+            async with Peer.raw(server) as peer:
+                await peer.send(first)
+                for _ in range(200):
+                    await peer.send(then)
+                await honest.gets(1)
+                assert await peer.gone()
+        assert memory(server) - before < 10_000_000
+
+
+async def test_trailers(server: LiveServer) -> None:
+    """Trailers of some bytes are fine, and so is the request behind them."""
+    async with Peer.raw(server) as peer:
+        await peer.send(CHUNKED + b"3\r\nabc\r\n0\r\nX: a\r\n\r\n")
+        assert await answered(peer) == b"3"
+        await peer.send(SIZED + b"0123456789")
+        assert await answered(peer) == b"10"
+
+
+async def test_large_bodies(server: LiveServer) -> None:
+    """A body is no part of the head: it may be as large as it is, in however small chunks."""
+    async with Peer.raw(server) as peer:
+        await peer.send(CHUNKED)
+        for _ in range(100):
+            await peer.send(b"1\r\na\r\n" * 100)
+        await peer.send(b"0\r\n\r\n")
+        assert await answered(peer) == b"10000"
+
+
+@pytest.mark.parametrize("begun", [SIZED, SIZED + b"012", CHUNKED + b"5\r\nab", CHUNKED + b"0\r\n"])
+async def test_body_that_does_not_come(server: LiveServer, begun: bytes) -> None:
+    """A body that stops coming ends its connection when the time for a handshake has passed."""
+    with quiet(server):
+        async with Peer.raw(server) as peer:
+            await peer.send(begun)
+            assert await peer.gone()
+
+
+async def test_body_that_nobody_asked_for_yet(server: LiveServer) -> None:
+    """A client that waits for `100 Continue` is asked before it is late."""
+    async with Peer.raw(server) as peer:
+        await peer.send(SIZED.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"))
+        assert await peer.status() == 100
+        await peer.send(b"0123456789")
+        assert await answered(peer) == b"10"
+
+
+async def test_leaves_within_the_body(server: LiveServer) -> None:
+    """A client that leaves within its request is nobody's error."""
+    async with bystander(server) as honest:
+        with quiet(server, 0):
+            for _ in range(5):
+                async with Peer.raw(server) as peer:
+                    await peer.send(SIZED + b"012")
+                    await honest.gets(1)
+                    peer.reset()
+            await honest.gets(5)
+
+
+async def test_too_many_requests_at_once(server: LiveServer) -> None:
+    """Whoever sends requests by the thousands without a response to any is cut off; a hundred may wait."""
+    async with bystander(server):
+        before = memory(server)
+        with quiet(server):
+            async with Peer.raw(server) as many:
+                await many.send(HELD * 5000)
+                assert await many.gone()
+        assert memory(server) - before < 10_000_000
+        async with Peer.raw(server) as peer, Peer.raw(server) as other:
+            await peer.send(HELD * 100)
+            await other.send(b"GET /release HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert await other.status() == 204
+            for _ in range(100):
+                assert await answered(peer) == b"held"
+
+
+@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize("last", [1, 2, 500, 2001])
+async def test_edge_of_the_limit(server: LiveServer, more: int, last: int) -> None:
+    """The limit of a head is the same however it is split."""
+    head = request("/echo", "X: ")
+    head = request("/echo", "X: " + "x" * (2000 - len(head) + more))
+    async with Peer.raw(server) as peer:
+        if head[:-last]:
+            await peer.send(head[:-last])
+        await peer.send(head[-last:])
+        assert await peer.status() == (431 if more else 101)
