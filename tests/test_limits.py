@@ -1,5 +1,6 @@
 """Limits and timeouts: what they refuse, and how they come from the command line to where they are used."""
 
+import inspect
 from typing import Any
 
 import pytest
@@ -50,7 +51,7 @@ def test_every_field_is_explained() -> None:
     """The docstrings explain each field."""
     for kind in (Limits, Timeouts):
         for name in kind.__dataclass_fields__:
-            assert f"        {name}: " in (kind.__doc__ or "")
+            assert f"\n    {name}: " in (inspect.getdoc(kind) or "")
 
 
 def test_changed() -> None:

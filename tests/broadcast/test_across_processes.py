@@ -64,7 +64,10 @@ def test_a_handler_reaches_both(servers: tuple[LiveServer, LiveServer]) -> None:
 def test_a_script_reaches_both(servers: tuple[LiveServer, LiveServer], redis_url: str) -> None:
     """A script broadcasts in each of the three ways, and after a fork; who is excluded does not hear it."""
     (one, own), (two, _) = map(subscribed, servers)
+    # From 3.12 on Python warns of every fork of a process that has threads.
     program = f"""
+import warnings
+warnings.simplefilter("ignore", DeprecationWarning)
 broadcast = Broadcast()
 broadcast.channel("orders", {{"id": 1}}, "a")
 asyncio.run(broadcast.publish("orders", {{"id": 2}}, "b"))
