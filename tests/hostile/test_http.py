@@ -1,11 +1,13 @@
 """Peers that are hostile over HTTP: what follows a head has limits and deadlines as well."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 
 from tests.hostile.peer import Peer, bystander, memory, quiet, request
 from tests.servers import LiveServer
+from tests.wire.helpers import text
 
 CHUNKED = b"POST /body HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
 SIZED = b"POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
@@ -75,6 +77,30 @@ async def test_body_that_does_not_come(server: LiveServer, begun: bytes) -> None
         async with Peer.raw(server) as peer:
             await peer.send(begun)
             assert await peer.gone()
+
+
+async def test_slow_bodies(server: LiveServer) -> None:
+    """A body that comes bit by bit may take longer than a handshake, and is forgotten when it has come."""
+    async with Peer.raw(server) as peer:
+        await peer.send(SIZED)
+        for _ in range(10):
+            await asyncio.sleep(0.3)
+            await peer.send(b"a")
+        assert await answered(peer) == b"10"
+        await peer.send(request())
+        assert await peer.status() == 101
+        await asyncio.sleep(2.1)
+        await peer.send(text("still there"))
+        assert await peer.frame() == (1, b"still there")
+
+
+async def test_answered_before_the_body(server: LiveServer) -> None:
+    """Whoever sends a body that nobody waits for any more, and then nothing, is cut off."""
+    async with Peer.raw(server) as peer:
+        await peer.send(b"POST /nope HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n")
+        assert await peer.status() == 404
+        await peer.send(b"a")
+        assert await peer.gone()
 
 
 async def test_body_that_nobody_asked_for_yet(server: LiveServer) -> None:

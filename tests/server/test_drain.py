@@ -254,13 +254,15 @@ async def test_lifespan_that_does_not_end(when: str, how: signal.Signals, tmp_pa
     begun = tmp_path / "begun"
     os.mkfifo(begun)
     hang = f"    open({str(begun)!r}, 'w').close()\n    await asyncio.sleep(60)\n"
+    yields = "    yield\n"
     (tmp_path / "hangs.py").write_text(
         "import asyncio, contextlib\n"
         "from antiphon import Antiphon\n"
         "@contextlib.asynccontextmanager\n"
         "async def lifespan(app):\n"
-        + (f"{hang}    yield\n" if when == "before" else f"    yield\n{hang}")
-        + "app = Antiphon(lifespan=lifespan)\n"
+        "  try:\n" + (hang + yields if when == "before" else yields + hang) + "  finally:\n"
+        "    print('tidied', flush=True)\n"
+        "app = Antiphon(lifespan=lifespan)\n"
     )
     command = [sys.executable, "-m", "antiphon", "run", "hangs:app", "--port", str(free_loopback_port())]
     process = await asyncio.create_subprocess_exec(
@@ -287,6 +289,34 @@ async def test_lifespan_that_does_not_end(when: str, how: signal.Signals, tmp_pa
             process.kill()
     assert ("Stopped while the application started" in output) == (when == "before")
     assert ("lifespan has not ended in time" in output) == (when == "behind")
+    assert output.count("tidied") == 1
+    assert "Traceback" not in output
+    assert process.returncode == (-how if how is signal.SIGTERM else 0)
+
+
+async def test_signal_while_the_start_blocks(tmp_path: Path) -> None:
+    """An application whose start could not be stopped is ended as any other."""
+    (tmp_path / "blocks.py").write_text(
+        "import contextlib, os, signal\n"
+        "from antiphon import Antiphon\n"
+        "@contextlib.asynccontextmanager\n"
+        "async def lifespan(app):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    yield\n"
+        "    print('ended', flush=True)\n"
+        "app = Antiphon(lifespan=lifespan)\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "antiphon", "run", "blocks:app", "--port", str(free_loopback_port())],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:."},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    output = (await asyncio.wait_for(process.stdout.read(), 10)).decode()
+    assert await process.wait() == -signal.SIGTERM
+    assert "\nended" in output
+    assert "Traceback" not in output
 
 
 async def test_accepted_in_the_end(tmp_path: Path) -> None:

@@ -271,7 +271,7 @@ class Antiphon(HttpRoutes, Broadcasts):
         if self._deadline is None:
             self._deadline = loop.time() + self.timeouts.drain
         deadline = self._deadline
-        self.services.farewell = Farewell(code, reason)
+        self.services.farewell = self.services.farewell or Farewell(code, reason)
         gone = []
         connections = [ws for endpoint in self.endpoints.values() for ws in endpoint.connections.values()]
         async for ws in spread(connections, min(self.timeouts.spread, left_until(deadline))):
@@ -324,6 +324,7 @@ class Antiphon(HttpRoutes, Broadcasts):
                 yield state or {}
         finally:
             await self.services.hub.stop()
+            self._deadline = self.services.farewell = None
 
     @property
     def spans_processes(self) -> bool:

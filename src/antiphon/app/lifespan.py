@@ -1,7 +1,8 @@
-"""An application's start, when it fails for a reason that is known: the server is told that, in one line."""
+"""An application's start or end that fails for a known reason: the server tells of it in one line."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from starlette.types import Message, Send
@@ -10,7 +11,7 @@ from antiphon.errors import AntiphonError
 
 
 def told_plainly(send: Send, reason: Callable[[], AntiphonError | None]) -> Send:
-    """What is sent to the server in a lifespan, with the reason of a failed start instead of a traceback.
+    """What is sent to the server in a lifespan, with the reason of a failure instead of a traceback.
 
     Args:
         send: The server's.
@@ -21,6 +22,9 @@ def told_plainly(send: Send, reason: Callable[[], AntiphonError | None]) -> Send
         error = reason()
         if error is not None and message["type"] == "lifespan.startup.failed":
             message = {**message, "message": str(error)}
+        elif "message" in message and (task := asyncio.current_task()) is not None and task.cancelling():
+            # Whoever cancelled it tells.
+            message = {**message, "message": ""}
         await send(message)
 
     return tell

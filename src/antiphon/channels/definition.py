@@ -302,7 +302,7 @@ class _Pattern:
             )
         if len({*self._names}) < len(self._names) or not all(map(str.isidentifier, self._names)):
             raise ConfigurationError(
-                f"{pattern!r} is no pattern of channels: parameters have different names"
+                f"{pattern!r} is no pattern of channels: each parameter has a name of its own"
             )
 
     def values(self, name: str) -> dict[str, str] | None:

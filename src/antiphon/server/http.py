@@ -60,6 +60,8 @@ class HttpProtocol(HttpToolsProtocol):
         # with their extensions, trailers.
         self._in_head = True
         self._head = 0
+        # When the last of a body came, in the wheel's time.
+        self._heard = 0.0
         self._chunk = b""
         # The request that the application answers now; uvicorn's `cycle` is the last that came.
         self._answered: RequestResponseCycle | None = None
@@ -83,8 +85,9 @@ class HttpProtocol(HttpToolsProtocol):
         if self._refusal is not None:
             self._refuse(self._refusal)
             return
-        if self.slot is None or not self._in_head:
+        if self.slot is None:
             self._wheel.add(self, self._timeouts.handshake)
+        self._heard = self._wheel.now
         self._head += len(data)
         self._chunk = data
         super().data_received(data)
@@ -129,9 +132,11 @@ class HttpProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request is complete: there is no more deadline, and the next thing to come is another head."""
+        """The request is complete, and the next thing to come is another head."""
         self._in_head, self._head = True, 0
-        self._wheel.remove(self)
+        # Who was answered before has no time-out of uvicorn's, and stays on the wheel.
+        if self._answering:
+            self._wheel.remove(self)
         if not self._refused:
             super().on_message_complete()
 
@@ -145,6 +150,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(HandshakeError(400, "upgrade before the response before it (RFC 9112 § 9.3.2)"))
         if self._refused:
             return
+        self._wheel.remove(self)
         if self.ws_protocol_class is WebSocketProtocol:
             self._upgrade()
         else:
@@ -180,8 +186,15 @@ class HttpProtocol(HttpToolsProtocol):
 
     def turn(self) -> float | None:
         """What has to come took too long, unless the peer waits for us."""
+        patience = self._timeouts.handshake
         if self._answering and (self._in_head or self._waits_for_application):
-            return self._timeouts.handshake
+            self._heard = self._wheel.now
+            return patience
+        if not self._in_head:
+            # Who was asked for its body a moment ago has not had its time yet; the wheel counts seconds.
+            left = self._heard + patience * (1 + self.expect_100_continue) - self._wheel.now
+            if left >= 0:
+                return left
         if self._answering or (self._in_head and self._head):
             self._refuse(HandshakeError(408, "the request took too long"))
         else:

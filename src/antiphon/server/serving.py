@@ -11,14 +11,15 @@ import math
 import signal
 import socket
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.importer import import_from_string
+from uvicorn.lifespan.on import LifespanOn
 
 from antiphon.connection.transports.direct import DirectTransport
 from antiphon.errors import ConfigurationError
@@ -175,16 +176,8 @@ class Server(uvicorn.Server):
                 runner.run(stop_what_is_left())
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        self._starting = asyncio.current_task()
-        try:
-            await super().startup(sockets)
-        except asyncio.CancelledError:
-            if not self.should_exit:
-                raise
-            logger.info("Stopped while the application started")
+        if self.should_exit or not await self._comes_to_its_end(super().startup(sockets)):
             return
-        finally:
-            self._starting = None
         settle()
         for sock in sockets or ():
             host, port = sock.getsockname()[:2]
@@ -217,9 +210,30 @@ class Server(uvicorn.Server):
         await self._unless_hurried(ending, GIVE_UP, last)
         if not (ending.done() or self.hurried):
             logger.error("the application's lifespan has not ended in time (Timeouts.drain): cut off")
+            await stop_what_is_left()
+
+    async def _comes_to_its_end(self, start: Coroutine[Any, Any, None]) -> bool:
+        """Start; a signal stops that, with whatever it has begun."""
+        starting = self._starting = asyncio.current_task()
+        assert starting is not None
+        try:
+            await start
+        except asyncio.CancelledError:
+            if not self.should_exit:
+                raise
+            # There may have been several signals.
+            while starting.uncancel():
+                pass
+            logger.info("Stopped while the application started")
+            await stop_what_is_left()
+            return False
+        finally:
+            self._starting = None
+        return True
 
     def _start_no_more(self) -> None:
-        if self._starting is not None:
+        # What has started, and is not known to have yet, ends as it would later.
+        if self._starting is not None and not cast(LifespanOn, self.lifespan).startup_event.is_set():
             self._starting.cancel()
 
     async def _unless_hurried(
@@ -239,9 +253,9 @@ class Server(uvicorn.Server):
 
     def _end_at_once(self) -> None:
         """End all that an ending may wait for."""
-        self._abort()
         for connection in tuple(self.server_state.connections):
-            connection.shutdown()
+            end = connection.abort if isinstance(connection, DirectTransport) else connection.shutdown
+            end()
         for each in drainables(application_of(self.config)):
             each.hurry()
         for task in self.server_state.tasks:

@@ -26,7 +26,8 @@ logger = logging.getLogger("uvicorn.error")
 #: Seconds within which a worker has to answer whether it is well, and its successor has to be ready.
 HEALTH = 10
 
-#: Seconds that workers get to end after the deadline for their connections is over; then they are killed.
+#: Seconds that workers get to end after the deadlines for their connections and their lifespan are over; then
+#: they are killed.
 PATIENCE = 5.0
 
 #: Seconds between two attempts to replace a worker: the first pause, and the longest.
@@ -171,7 +172,7 @@ class Workers(Multiprocess):
 
     def join_all(self) -> None:
         """Wait for all to end, no longer than they may take; kill those that do not."""
-        deadline = time.monotonic() + time_to_drain(self.config) + PATIENCE
+        deadline = time.monotonic() + 2 * time_to_drain(self.config) + PATIENCE
         for worker in (*self.processes, *self._retired):
             worker.process.join(max(0.0, deadline - time.monotonic()))
             if worker.process.is_alive():
