@@ -12,7 +12,7 @@ PORT ?= 8000
 # Arguments for pytest: make test ARGS="tests/wire -x"
 ARGS ?=
 # The whole suite waits more than it computes: files run beside each other, each file in one process.
-SIDE_BY_SIDE := --numprocesses 4 --dist loadfile
+SIDE_BY_SIDE := --numprocesses 6 --dist loadfile
 # The suite starts hundreds of processes: compiling all sources for each would be a quarter of its time.
 unexport PYTHONDONTWRITEBYTECODE
 
