@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.redis_server import redis_server
-from tests.servers import HOST, LiveServer
+from tests.servers import HOST, LiveServer, ServerFailed
 from tests.tcp_proxy import TcpProxy
 
 APP = "tests.faults.app:app"
@@ -71,7 +71,19 @@ class Field:
         async with self._busy[number]:
             self.workers[number].kill()
             await asyncio.sleep(pause)
+            async with asyncio.timeout(30):
+                while not await self._started(number):
+                    """It takes its time to find out: there is no need to wait besides."""
+
+    async def _started(self, number: int) -> bool:
+        """Whether a worker starts; without Redis it does not, and whoever supervises it tries again."""
+        try:
             await asyncio.to_thread(self.workers[number].start)
+        except ServerFailed:
+            if self.workers[number].returncode != 3:
+                raise
+            return False
+        return True
 
     async def restart_redis(self, pause: float, *, with_data: bool) -> None:
         """Redis is killed, and comes back with all that it had confirmed, or with nothing."""
