@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,24 @@ APP = "tests.hostile.app:app"
 PLAIN = "tests.hostile.plain:app"
 UVICORN = ["uvicorn", "--ws", "antiphon.server:WebSocketProtocol"]
 GRACE = ["--timeout-graceful-shutdown", "1"]
+
+
+def written(folder: Path, source: str) -> Path:
+    """Write an application into the module `written`; return the folder, from which it can be served."""
+    (folder / "written.py").write_text(textwrap.dedent(source))
+    return folder
+
+
+async def started(folder: Path, *options: str) -> asyncio.subprocess.Process:
+    """A server of `written:app` that is not waited for: it may never listen."""
+    command = [sys.executable, "-m", "antiphon", "run", "written:app", "--port", str(free_loopback_port())]
+    return await asyncio.create_subprocess_exec(
+        *command,
+        *options,
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
 
 
 async def crowd(stack: contextlib.AsyncExitStack, server: LiveServer, count: int, path: str) -> list[Peer]:
@@ -57,13 +76,13 @@ async def test_thousands(app: str) -> None:
 @pytest.mark.parametrize(("limit", "least", "most"), [([], 0.5, 1.2), (GRACE, 0.2, 0.7)])
 async def test_spread_under_uvicorn(limit: list[str], least: float, most: float, tmp_path: Path) -> None:
     """So they are under uvicorn's own command, over the application's time, or half of uvicorn's."""
-    (tmp_path / "slowly.py").write_text(
-        "from antiphon import Antiphon, Timeouts\n"
-        "app = Antiphon(timeouts=Timeouts(drain=5, spread=1))\n"
-        "app.events('/')\n"
-    )
-    command = [sys.executable, "-m", *UVICORN, "slowly:app", "--host", "{host}", "--port", "{port}"]
-    with LiveServer([*command, *limit], env={"PYTHONPATH": f"{tmp_path}:."}) as server:
+    source = """
+        from antiphon import Antiphon, Timeouts
+        app = Antiphon(timeouts=Timeouts(drain=5, spread=1))
+        app.events('/')
+    """
+    command = [sys.executable, "-m", *UVICORN, "written:app", "--host", "{host}", "--port", "{port}"]
+    with LiveServer([*command, *limit], cwd=written(tmp_path, source)) as server:
         async with contextlib.AsyncExitStack() as stack:
             peers = await crowd(stack, server, 50, "/")
             server.signal(signal.SIGTERM)
@@ -161,18 +180,18 @@ async def test_second_interrupt_in_the_lifespan(seconds: float, tmp_path: Path) 
     """Neither does the end of the lifespan keep him, which has a moment and is told once."""
     ending = tmp_path / "ending"
     os.mkfifo(ending)
-    (tmp_path / "lingers.py").write_text(
-        "import asyncio, contextlib\n"
-        "from antiphon import Antiphon\n"
-        "@contextlib.asynccontextmanager\n"
-        "async def lifespan(app):\n"
-        "    yield\n"
-        f"    open({str(ending)!r}, 'w').close()\n"
-        f"    await asyncio.sleep({seconds})\n"
-        "    print('ended', flush=True)\n"
-        "app = Antiphon(lifespan=lifespan)\n"
-    )
-    with LiveServer.antiphon("lingers:app", env={"PYTHONPATH": f"{tmp_path}:."}) as server:
+    source = f"""
+        import asyncio, contextlib
+        from antiphon import Antiphon
+        @contextlib.asynccontextmanager
+        async def lifespan(app):
+            yield
+            open({str(ending)!r}, 'w').close()
+            await asyncio.sleep({seconds})
+            print('ended', flush=True)
+        app = Antiphon(lifespan=lifespan)
+    """
+    with LiveServer.antiphon("written:app", cwd=written(tmp_path, source)) as server:
         server.signal(signal.SIGINT)
         # Opened by the one, it opens for the other.
         await asyncio.wait_for(asyncio.to_thread(ending.read_bytes), 5)
@@ -184,26 +203,26 @@ async def test_second_interrupt_in_the_lifespan(seconds: float, tmp_path: Path) 
 
 async def test_second_interrupt_with_a_request_under_way(tmp_path: Path) -> None:
     """Nor does a request that will not end keep the lifespan from it."""
-    (tmp_path / "asks.py").write_text(
-        "import asyncio, contextlib\n"
-        "from antiphon import Antiphon\n"
-        "@contextlib.asynccontextmanager\n"
-        "async def lifespan(app):\n"
-        "    yield\n"
-        "    print('ended', flush=True)\n"
-        "app = Antiphon(lifespan=lifespan)\n"
-        "app.events('/')\n"
-        "@app.get('/stays')\n"
-        "async def stays():\n"
-        "    print('begun', flush=True)\n"
-        "    while True:\n"
-        "        try:\n"
-        "            await asyncio.Event().wait()\n"
-        "        except asyncio.CancelledError:\n"
-        "            pass\n"
-    )
+    source = """
+        import asyncio, contextlib
+        from antiphon import Antiphon
+        @contextlib.asynccontextmanager
+        async def lifespan(app):
+            yield
+            print('ended', flush=True)
+        app = Antiphon(lifespan=lifespan)
+        app.events('/')
+        @app.get('/stays')
+        async def stays():
+            print('begun', flush=True)
+            while True:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    pass
+    """
     options = ["--timeout", "drain=60"]
-    with LiveServer.antiphon("asks:app", *options, env={"PYTHONPATH": f"{tmp_path}:."}) as server:
+    with LiveServer.antiphon("written:app", *options, cwd=written(tmp_path, source)) as server:
         async with Peer.raw(server) as asks, Peer.open(server, "/") as told:
             await asks.send(b"GET /stays HTTP/1.1\r\nHost: localhost\r\n\r\n")
             # Taken after that request.
@@ -219,23 +238,23 @@ async def test_second_interrupt_with_a_request_under_way(tmp_path: Path) -> None
 
 async def test_second_interrupt_with_a_view_that_tidies(tmp_path: Path) -> None:
     """Nor does a view that goes on behind its connection: what the lifespan does in the end is done."""
-    (tmp_path / "tidies.py").write_text(
-        "import asyncio, contextlib\n"
-        "from antiphon import Antiphon, WebSocket\n"
-        "@contextlib.asynccontextmanager\n"
-        "async def lifespan(app):\n"
-        "    yield\n"
-        "    print('ended', flush=True)\n"
-        "app = Antiphon(lifespan=lifespan)\n"
-        "@app.websocket('/')\n"
-        "async def view(ws: WebSocket) -> None:\n"
-        "    try:\n"
-        "        await ws.receive()\n"
-        "    finally:\n"
-        "        await asyncio.sleep(60)\n"
-    )
+    source = """
+        import asyncio, contextlib
+        from antiphon import Antiphon, WebSocket
+        @contextlib.asynccontextmanager
+        async def lifespan(app):
+            yield
+            print('ended', flush=True)
+        app = Antiphon(lifespan=lifespan)
+        @app.websocket('/')
+        async def view(ws: WebSocket) -> None:
+            try:
+                await ws.receive()
+            finally:
+                await asyncio.sleep(60)
+    """
     options = ["--timeout", "drain=60"]
-    with LiveServer.antiphon("tidies:app", *options, env={"PYTHONPATH": f"{tmp_path}:."}) as server:
+    with LiveServer.antiphon("written:app", *options, cwd=written(tmp_path, source)) as server:
         async with Peer.open(server, "/") as peer, Peer.raw(server) as idle:
             await idle.send(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert await idle.status() == 404
@@ -253,26 +272,22 @@ async def test_lifespan_that_does_not_end(when: str, how: signal.Signals, tmp_pa
     """A lifespan that never starts is stopped at once, one that never ends when as long again has passed."""
     begun = tmp_path / "begun"
     os.mkfifo(begun)
-    hang = f"    open({str(begun)!r}, 'w').close()\n    await asyncio.sleep(60)\n"
-    yields = "    yield\n"
-    (tmp_path / "hangs.py").write_text(
-        "import asyncio, contextlib\n"
-        "from antiphon import Antiphon\n"
-        "@contextlib.asynccontextmanager\n"
-        "async def lifespan(app):\n"
-        "  try:\n" + (hang + yields if when == "before" else yields + hang) + "  finally:\n"
-        "    print('tidied', flush=True)\n"
-        "app = Antiphon(lifespan=lifespan)\n"
-    )
-    command = [sys.executable, "-m", "antiphon", "run", "hangs:app", "--port", str(free_loopback_port())]
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        "--timeout",
-        "drain=0.5",
-        env={**os.environ, "PYTHONPATH": f"{tmp_path}:."},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+    hang = f"open({str(begun)!r}, 'w').close(); await asyncio.sleep(60)"
+    before, behind = (hang, "") if when == "before" else ("", hang)
+    source = f"""
+        import asyncio, contextlib
+        from antiphon import Antiphon
+        @contextlib.asynccontextmanager
+        async def lifespan(app):
+            try:
+                {before}
+                yield
+                {behind}
+            finally:
+                print('tidied', flush=True)
+        app = Antiphon(lifespan=lifespan)
+    """
+    process = await started(written(tmp_path, source), "--timeout", "drain=0.5")
     assert process.stdout is not None
     try:
         if when == "behind":
@@ -296,22 +311,17 @@ async def test_lifespan_that_does_not_end(when: str, how: signal.Signals, tmp_pa
 
 async def test_signal_while_the_start_blocks(tmp_path: Path) -> None:
     """An application whose start could not be stopped is ended as any other."""
-    (tmp_path / "blocks.py").write_text(
-        "import contextlib, os, signal\n"
-        "from antiphon import Antiphon\n"
-        "@contextlib.asynccontextmanager\n"
-        "async def lifespan(app):\n"
-        "    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "    yield\n"
-        "    print('ended', flush=True)\n"
-        "app = Antiphon(lifespan=lifespan)\n"
-    )
-    process = await asyncio.create_subprocess_exec(
-        *[sys.executable, "-m", "antiphon", "run", "blocks:app", "--port", str(free_loopback_port())],
-        env={**os.environ, "PYTHONPATH": f"{tmp_path}:."},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+    source = """
+        import contextlib, os, signal
+        from antiphon import Antiphon
+        @contextlib.asynccontextmanager
+        async def lifespan(app):
+            os.kill(os.getpid(), signal.SIGTERM)
+            yield
+            print('ended', flush=True)
+        app = Antiphon(lifespan=lifespan)
+    """
+    process = await started(written(tmp_path, source))
     assert process.stdout is not None
     output = (await asyncio.wait_for(process.stdout.read(), 10)).decode()
     assert await process.wait() == -signal.SIGTERM
@@ -321,23 +331,23 @@ async def test_signal_while_the_start_blocks(tmp_path: Path) -> None:
 
 async def test_accepted_in_the_end(tmp_path: Path) -> None:
     """Whoever is accepted while the server parts from the others is told at once."""
-    (tmp_path / "late.py").write_text(
-        "import asyncio\n"
-        "from antiphon import Antiphon, WebSocket\n"
-        "app = Antiphon()\n"
-        "app.events('/')\n"
-        "asked = asyncio.Event()\n"
-        "@app.websocket('/late', auto_accept=False)\n"
-        "async def late(ws: WebSocket) -> None:\n"
-        "    await asked.wait()\n"
-        "    await ws.accept()\n"
-        "    await ws.receive()\n"
-        "@app.get('/accept')\n"
-        "async def accept() -> None:\n"
-        "    asked.set()\n"
-    )
+    source = """
+        import asyncio
+        from antiphon import Antiphon, WebSocket
+        app = Antiphon()
+        app.events('/')
+        asked = asyncio.Event()
+        @app.websocket('/late', auto_accept=False)
+        async def late(ws: WebSocket) -> None:
+            await asked.wait()
+            await ws.accept()
+            await ws.receive()
+        @app.get('/accept')
+        async def accept() -> None:
+            asked.set()
+    """
     options = ["--timeout", "drain=20"]
-    with LiveServer.antiphon("late:app", *options, env={"PYTHONPATH": f"{tmp_path}:."}) as server:
+    with LiveServer.antiphon("written:app", *options, cwd=written(tmp_path, source)) as server:
         async with Peer.raw(server) as late, Peer.raw(server) as other, Peer.open(server, "/") as told:
             await late.send(request("/late"))
             await told.send(client_frame(9))
@@ -352,14 +362,14 @@ async def test_accepted_in_the_end(tmp_path: Path) -> None:
 
 async def test_factory(tmp_path: Path) -> None:
     """What a factory makes has its own limits and time-outs, and is known to the server."""
-    (tmp_path / "factory.py").write_text(
-        "from antiphon import Antiphon, Timeouts\n"
-        "def create():\n"
-        "    app = Antiphon(timeouts=Timeouts(drain=5, spread=1))\n"
-        "    app.events('/')\n"
-        "    return app\n"
-    )
-    with LiveServer.antiphon("factory:create", env={"PYTHONPATH": f"{tmp_path}:."}) as server:
+    source = """
+        from antiphon import Antiphon, Timeouts
+        def create():
+            app = Antiphon(timeouts=Timeouts(drain=5, spread=1))
+            app.events('/')
+            return app
+    """
+    with LiveServer.antiphon("written:create", cwd=written(tmp_path, source)) as server:
         async with contextlib.AsyncExitStack() as stack:
             peers = await crowd(stack, server, 10, "/")
             server.signal(signal.SIGTERM)
@@ -372,28 +382,28 @@ async def test_factory(tmp_path: Path) -> None:
 
 async def test_task_born_in_the_end(tmp_path: Path) -> None:
     """Who, when it is cancelled, begins what does not end either, holds up nobody."""
-    (tmp_path / "ending.py").write_text(
-        "import asyncio\n"
-        "from antiphon import Antiphon, Timeouts, WebSocket\n"
-        "app = Antiphon(timeouts=Timeouts(drain=1))\n"
-        "kept = []\n"
-        "async def stays():\n"
-        "    while True:\n"
-        "        try:\n"
-        "            await asyncio.Event().wait()\n"
-        "        except asyncio.CancelledError:\n"
-        "            pass\n"
-        "async def begins():\n"
-        "    try:\n"
-        "        await asyncio.Event().wait()\n"
-        "    finally:\n"
-        "        kept.append(asyncio.ensure_future(stays()))\n"
-        "@app.websocket('/')\n"
-        "async def view(ws: WebSocket) -> None:\n"
-        "    kept.append(asyncio.ensure_future(begins()))\n"
-        "    await ws.send('begun')\n"
-    )
-    with LiveServer.antiphon("ending:app", env={"PYTHONPATH": f"{tmp_path}:."}) as server:
+    source = """
+        import asyncio
+        from antiphon import Antiphon, Timeouts, WebSocket
+        app = Antiphon(timeouts=Timeouts(drain=1))
+        kept = []
+        async def stays():
+            while True:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    pass
+        async def begins():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                kept.append(asyncio.ensure_future(stays()))
+        @app.websocket('/')
+        async def view(ws: WebSocket) -> None:
+            kept.append(asyncio.ensure_future(begins()))
+            await ws.send('begun')
+    """
+    with LiveServer.antiphon("written:app", cwd=written(tmp_path, source)) as server:
         async with Peer.open(server, "/") as peer:
             assert await peer.frame() == (1, b"begun")
         server.signal(signal.SIGINT)
