@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import textwrap
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -26,16 +28,24 @@ def written(folder: Path, source: str) -> Path:
     return folder
 
 
-async def started(folder: Path, *options: str) -> asyncio.subprocess.Process:
-    """A server of `written:app` that is not waited for: it may never listen."""
+@contextlib.asynccontextmanager
+async def started(folder: Path, *options: str) -> AsyncIterator[tuple[Process, asyncio.StreamReader]]:
+    """A server of `written:app`, which may never listen, and what it prints."""
     command = [sys.executable, "-m", "antiphon", "run", "written:app", "--port", str(free_loopback_port())]
-    return await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         *command,
         *options,
         cwd=folder,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
+    assert process.stdout is not None
+    try:
+        yield process, process.stdout
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 async def crowd(stack: contextlib.AsyncExitStack, server: LiveServer, count: int, path: str) -> list[Peer]:
@@ -287,26 +297,47 @@ async def test_lifespan_that_does_not_end(when: str, how: signal.Signals, tmp_pa
                 print('tidied', flush=True)
         app = Antiphon(lifespan=lifespan)
     """
-    process = await started(written(tmp_path, source), "--timeout", "drain=0.5")
-    assert process.stdout is not None
-    try:
+    async with started(written(tmp_path, source), "--timeout", "drain=0.5") as (process, printed):
         if when == "behind":
-            while b"Serving on" not in await process.stdout.readline():
+            while b"Serving on" not in await printed.readline():
                 pass
             process.send_signal(how)
         await asyncio.wait_for(asyncio.to_thread(begun.read_bytes), 10)
         if when == "before":
             process.send_signal(how)
-        output = (await asyncio.wait_for(process.stdout.read(), 5)).decode()
-        await process.wait()
-    finally:
-        if process.returncode is None:
-            process.kill()
+        output = (await asyncio.wait_for(printed.read(), 5)).decode()
+        assert await process.wait() == (-how if how is signal.SIGTERM else 0)
     assert ("Stopped while the application started" in output) == (when == "before")
     assert ("lifespan has not ended in time" in output) == (when == "behind")
     assert output.count("tidied") == 1
     assert "Traceback" not in output
-    assert process.returncode == (-how if how is signal.SIGTERM else 0)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+async def test_second_signal_while_the_start_is_stopped(how: signal.Signals, tmp_path: Path) -> None:
+    """It takes nothing away from the moment that a stopped start has to tidy up."""
+    source = """
+        import asyncio, contextlib
+        from antiphon import Antiphon
+        @contextlib.asynccontextmanager
+        async def lifespan(app):
+            print('begun', flush=True)
+            try:
+                await asyncio.sleep(60)
+            finally:
+                print('tidies', flush=True)
+                await asyncio.sleep(0.3)
+                print('tidied', flush=True)
+            yield
+        app = Antiphon(lifespan=lifespan)
+    """
+    async with started(written(tmp_path, source)) as (process, printed):
+        for line in (b"begun\n", b"tidies\n"):
+            while await asyncio.wait_for(printed.readline(), 10) != line:
+                pass
+            process.send_signal(how)
+        assert await asyncio.wait_for(printed.read(), 5) == b"tidied\n"
+        assert await process.wait() == (-how if how is signal.SIGTERM else 0)
 
 
 async def test_signal_while_the_start_blocks(tmp_path: Path) -> None:
@@ -321,10 +352,9 @@ async def test_signal_while_the_start_blocks(tmp_path: Path) -> None:
             print('ended', flush=True)
         app = Antiphon(lifespan=lifespan)
     """
-    process = await started(written(tmp_path, source))
-    assert process.stdout is not None
-    output = (await asyncio.wait_for(process.stdout.read(), 10)).decode()
-    assert await process.wait() == -signal.SIGTERM
+    async with started(written(tmp_path, source)) as (process, printed):
+        output = (await asyncio.wait_for(printed.read(), 10)).decode()
+        assert await process.wait() == -signal.SIGTERM
     assert "\nended" in output
     assert "Traceback" not in output
 

@@ -218,18 +218,18 @@ class Server(uvicorn.Server):
         assert starting is not None
         try:
             await start
+            return True
         except asyncio.CancelledError:
             if not self.should_exit:
                 raise
-            # There may have been several signals.
-            while starting.uncancel():
-                pass
-            logger.info("Stopped while the application started")
-            await stop_what_is_left()
-            return False
         finally:
             self._starting = None
-        return True
+        # There may have been several signals.
+        while starting.uncancel():
+            pass
+        logger.info("Stopped while the application started")
+        await stop_what_is_left()
+        return False
 
     def _start_no_more(self) -> None:
         # What has started, and is not known to have yet, ends as it would later.
