@@ -28,14 +28,16 @@ class Unavailable(Exception):
 
 
 def python2(environment: Mapping[str, str] = os.environ) -> Path:
-    """A Python 2.7: `PYTHON2`, one on the path, or one of pyenv.
+    """A Python 2.7: `PYTHON2`, or else one on the path, or one of pyenv.
 
     Raises:
-        Unavailable: There is none.
+        Unavailable: There is none, or `PYTHON2` is none.
     """
     pyenv = Path(environment.get("PYENV_ROOT") or Path(environment.get("HOME", "/")) / ".pyenv")
-    candidates = [environment.get("PYTHON2"), shutil.which("python2.7", path=environment.get("PATH"))]
+    candidates = [shutil.which("python2.7", path=environment.get("PATH"))]
     candidates += [str(each) for each in sorted(pyenv.glob("versions/2.7.*/bin/python2.7"), reverse=True)]
+    if asked_for := environment.get("PYTHON2"):
+        candidates = [asked_for]
     for candidate in filter(None, candidates):
         # pyenv puts a program of that name on the path that only says that it is not installed.
         asked = [candidate, "-c", "import sys; sys.exit(sys.version_info[:2] != (2, 7))"]

@@ -1,5 +1,6 @@
 """What `make conformance` makes of results, and that its page shows a run without a failure."""
 
+import os
 import re
 from datetime import date
 from pathlib import Path
@@ -65,4 +66,10 @@ def test_page_shows_no_failure(agent: str) -> None:
 def test_without_python_2(tmp_path: Path) -> None:
     """Where there is no Python 2.7 it says so, and what to do."""
     with pytest.raises(Unavailable, match=r"pyenv install 2\.7(.|\n)*PYTHON2="):
-        python2({"HOME": str(tmp_path), "PATH": str(tmp_path), "PYTHON2": str(tmp_path / "none")})
+        python2({"HOME": str(tmp_path), "PATH": str(tmp_path)})
+
+
+def test_with_a_python_2_that_is_none(tmp_path: Path) -> None:
+    """What was asked for is not replaced by another without a word."""
+    with pytest.raises(Unavailable):
+        python2({**os.environ, "PYTHON2": str(tmp_path / "none")})

@@ -3,6 +3,8 @@
 import asyncio
 
 from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from antiphon import Antiphon, Limits, Timeouts, WebSocket
 
@@ -19,6 +21,22 @@ async def echo(ws: WebSocket) -> None:
 @app.post("/body")
 async def body(request: Request) -> str:
     return str(len(await request.body()))
+
+
+class Poured(Response):
+    """What takes longer than a request may, and is sent without a look at what was sent."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
+        for _ in range(10):
+            await send({"type": "http.response.body", "body": b".", "more_body": True})
+            await asyncio.sleep(0.4)
+        await send({"type": "http.response.body"})
+
+
+@app.post("/pours")
+async def pours() -> Poured:
+    return Poured()
 
 
 @app.get("/held")

@@ -79,6 +79,25 @@ async def test_body_that_does_not_come(server: LiveServer, begun: bytes) -> None
             assert await peer.gone()
 
 
+async def test_body_that_does_not_come_behind_another_request(server: LiveServer) -> None:
+    """Nor may it do so if its head came with the end of the request before."""
+    with quiet(server):
+        async with Peer.raw(server) as peer:
+            await peer.send(b"GET /nope HTTP/1.1\r\nHost: localhost\r\n\r\n" + SIZED)
+            assert await peer.gone()
+
+
+async def test_steady_bodies() -> None:
+    """Nobody is cut off whose body never rests for as long as it may, also if that is less than a second."""
+    with LiveServer.antiphon("tests.hostile.http_app:app", "--timeout", "handshake=0.9") as server:
+        async with Peer.raw(server) as peer:
+            await peer.send(SIZED)
+            for _ in range(10):
+                await asyncio.sleep(0.3)
+                await peer.send(b"a")
+            assert await answered(peer) == b"10"
+
+
 async def test_slow_bodies(server: LiveServer) -> None:
     """A body that comes bit by bit may take longer than a handshake, and is forgotten when it has come."""
     async with Peer.raw(server) as peer:
@@ -98,9 +117,29 @@ async def test_answered_before_the_body(server: LiveServer) -> None:
     """Whoever sends a body that nobody waits for any more, and then nothing, is cut off."""
     async with Peer.raw(server) as peer:
         await peer.send(b"POST /nope HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n")
-        assert await peer.status() == 404
+        assert await answered(peer) == b"Not Found"
+        await peer.send(b"a")
+        # Not before the next request has had its own time.
+        head = request()
+        await asyncio.sleep(0.6)
+        await peer.send(head[:20])
+        await asyncio.sleep(0.7)
+        await peer.send(head[20:])
+        assert await peer.status() == 101
+    async with Peer.raw(server) as peer:
+        await peer.send(b"POST /nope HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n")
+        assert await answered(peer) == b"Not Found"
         await peer.send(b"a")
         assert await peer.gone()
+
+
+async def test_body_that_is_not_asked_for(server: LiveServer) -> None:
+    """A client that waits for `100 Continue` and gets its answer instead gets all of it."""
+    async with Peer.raw(server) as peer:
+        asks = SIZED.replace(b"/body", b"/pours").replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
+        await peer.send(asks)
+        assert await peer.status() == 200
+        assert (await peer.reader.read()).count(b".") == 10
 
 
 async def test_body_that_nobody_asked_for_yet(server: LiveServer) -> None:

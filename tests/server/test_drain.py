@@ -340,6 +340,142 @@ async def test_second_signal_while_the_start_is_stopped(how: signal.Signals, tmp
         assert await process.wait() == (-how if how is signal.SIGTERM else 0)
 
 
+async def test_start_that_takes_its_time_to_tidy(tmp_path: Path) -> None:
+    """A start that is stopped has the time to drain for that; what goes wrong meanwhile is told."""
+    source = """
+        import asyncio, contextlib
+        from antiphon import Antiphon
+        @contextlib.asynccontextmanager
+        async def lifespan(app):
+            print('begun', flush=True)
+            try:
+                await asyncio.sleep(60)
+            finally:
+                await asyncio.sleep(1)
+                raise OSError('no such pool')
+            yield
+        app = Antiphon(lifespan=lifespan)
+    """
+    async with started(written(tmp_path, source)) as (process, printed):
+        while await asyncio.wait_for(printed.readline(), 10) != b"begun\n":
+            pass
+        process.send_signal(signal.SIGINT)
+        output = (await asyncio.wait_for(printed.read(), 5)).decode()
+    assert "OSError: no such pool" in output
+    assert "left alone" not in output
+
+
+async def test_interrupt_behind_a_signal(tmp_path: Path) -> None:
+    """A Ctrl-C cuts off a lifespan that would not end by SIGTERM, but not what it does in the end."""
+    source = """
+        import asyncio, contextlib
+        from antiphon import Antiphon
+        @contextlib.asynccontextmanager
+        async def lifespan(app):
+            print('begun', flush=True)
+            yield
+            try:
+                print('ends', flush=True)
+                await asyncio.sleep(60)
+            finally:
+                await asyncio.sleep(0.1)
+                print('tidied', flush=True)
+        app = Antiphon(lifespan=lifespan)
+    """
+    async with started(written(tmp_path, source)) as (process, printed):
+        for line, how in {b"begun\n": signal.SIGTERM, b"ends\n": signal.SIGINT}.items():
+            while await asyncio.wait_for(printed.readline(), 10) != line:
+                pass
+            process.send_signal(how)
+        output = await asyncio.wait_for(printed.read(), 5)
+    assert b"\ntidied\n" in b"\n" + output
+    assert b"Traceback" not in output
+
+
+async def test_interrupt_in_the_very_end(tmp_path: Path) -> None:
+    """A Ctrl-C while the last tasks are stopped leaves those alone that will not end."""
+    source = """
+        import asyncio, contextlib
+        from antiphon import Antiphon
+        async def stays():
+            while True:
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    print('stays', flush=True)
+        @contextlib.asynccontextmanager
+        async def lifespan(app):
+            app.task = asyncio.create_task(stays())
+            print('begun', flush=True)
+            yield
+        app = Antiphon(lifespan=lifespan)
+    """
+    async with started(written(tmp_path, source)) as (process, printed):
+        for line in (b"begun\n", b"stays\n"):
+            while await asyncio.wait_for(printed.readline(), 10) != line:
+                pass
+            process.send_signal(signal.SIGINT)
+        assert b"left alone" in await asyncio.wait_for(printed.read(), 5)
+
+
+async def test_interrupt_of_what_blocks(tmp_path: Path) -> None:
+    """A third Ctrl-C breaks off what blocks the event loop, and shows where."""
+    source = """
+        import contextlib, os, signal, time
+        from antiphon import Antiphon
+        @contextlib.asynccontextmanager
+        async def lifespan(app):
+            yield
+            for _ in range(3):
+                os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(60)
+        app = Antiphon(lifespan=lifespan)
+    """
+    async with started(written(tmp_path, source)) as (process, printed):
+        while b"Serving on" not in await asyncio.wait_for(printed.readline(), 10):
+            pass
+        process.send_signal(signal.SIGTERM)
+        output = (await asyncio.wait_for(printed.read(), 5)).decode()
+    assert "os.kill(os.getpid(), signal.SIGINT)" in output or "time.sleep(60)" in output
+
+
+@pytest.mark.parametrize("begins", [False, True])
+async def test_request_that_is_not_answered_in_time(begins: bool, tmp_path: Path) -> None:
+    """It gets 503, or is cut off if its answer has begun; a line or two in the log say so."""
+    source = f"""
+        import asyncio
+        from starlette.responses import StreamingResponse
+        from antiphon import Antiphon, Timeouts
+        app = Antiphon(timeouts=Timeouts(drain=0.5))
+        async def parts():
+            yield b"begun"
+            await asyncio.sleep(60)
+        @app.get('/')
+        async def stays():
+            if {begins}:
+                return StreamingResponse(parts())
+            print('begun', flush=True)
+            await asyncio.sleep(60)
+    """
+    async with started(written(tmp_path, source)) as (process, printed):
+        while b"Serving on" not in (line := await asyncio.wait_for(printed.readline(), 10)):
+            pass
+        port = int(line.split(b":")[-1].split()[0])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        if begins:
+            await asyncio.wait_for(reader.readuntil(b"begun"), 5)
+        else:
+            assert await asyncio.wait_for(printed.readline(), 5) == b"begun\n"
+        process.send_signal(signal.SIGTERM)
+        rest = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        output = (await asyncio.wait_for(printed.read(), 5)).decode()
+    assert rest.startswith(b"HTTP/1.1 503") != begins
+    assert "Traceback" not in output
+    assert output.count("ERROR") == 1 + begins
+
+
 async def test_signal_while_the_start_blocks(tmp_path: Path) -> None:
     """An application whose start could not be stopped is ended as any other."""
     source = """

@@ -21,7 +21,7 @@ from antiphon.errors import ConfigurationError
 from antiphon.server import Listen
 from antiphon.server.run import configuration
 from tests.redis_server import redis_server, url_of
-from tests.servers import HOST, REPOSITORY, LiveServer
+from tests.servers import HOST, REPOSITORY, LiveServer, free_loopback_port
 
 APP = "tests.server.cluster_app:app"
 
@@ -280,6 +280,36 @@ class TestStop:
             server.signal(signal.SIGTERM)
             assert await asyncio.to_thread(server.wait, LONG) == 0
             assert "does not stop in time: it is killed" in server.output()
+
+    async def test_start_without_a_manager(self, tmp_path: Path, redis_url: str) -> None:
+        """So do workers that have not started yet."""
+        (tmp_path / "starts.py").write_text(
+            "import asyncio, contextlib, os\n"
+            "from antiphon import Antiphon\n"
+            "@contextlib.asynccontextmanager\n"
+            "async def lifespan(app):\n"
+            "    print(os.getpid(), flush=True)\n"
+            "    await asyncio.sleep(60)\n"
+            "    yield\n"
+            "app = Antiphon(lifespan=lifespan)\n"
+        )
+        command = [sys.executable, "-m", "antiphon", "run", "starts:app", "--port", str(free_loopback_port())]
+        manager = await asyncio.create_subprocess_exec(
+            *command,
+            "--workers",
+            "2",
+            cwd=tmp_path,
+            env={**os.environ, "ANTIPHON_BROKER": redis_url},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        assert manager.stdout is not None
+        for _ in range(2):
+            assert int(await asyncio.wait_for(manager.stdout.readline(), 20))
+        manager.kill()
+        # The workers have its standard output, which ends when they do.
+        assert await asyncio.wait_for(manager.stdout.read(), 10) == b""
+        await manager.wait()
 
     async def test_without_a_manager(self, clients: Clients, two: LiveServer) -> None:
         """Workers whose manager was killed stop as if they had been told to; none is left behind."""

@@ -1,5 +1,6 @@
 """The parser, driven by raw bytes: what RFC 6455 § 5 and RFC 7692 § 6 demand of a server."""
 
+import random
 import runpy
 import sys
 import time
@@ -14,6 +15,12 @@ from antiphon.wire import Close, Inflater, Parser, ParserLimits, Ping, Pong
 from tests.wire.helpers import binary, broken_rule, client_frame, close, run, text
 
 TAIL = b"\x00\x00\xff\xff"
+
+#: Eight blocks with codes of their own (RFC 1951 § 3.2.7), which hold nothing but their end.
+EMPTY_BLOCKS = bytes.fromhex(
+    "04c0010500000000a0feaf4e02e080020000000050ff57270170400100000000a8ffab930038a00000000000d4ffd549"
+    "001c500000000000eaffea24000e280000000000f57f75120007140000000080fabf3a0980030a0000000040fd5f9d"
+)
 
 
 def deflated(message: bytes) -> bytes:
@@ -254,6 +261,37 @@ def test_what_is_inflated_takes_its_time() -> None:
     while parser.more:
         turns.append(parser.feed(b"", at_most=64))
     assert [each for each in turns if each] == [[bytes(400_000)]] * 3 + [["end"]]
+
+
+def test_what_inflates_to_nothing_takes_its_time() -> None:
+    """A large frame is inflated in pieces: blocks without a symbol take a hundred times as long as others."""
+    parser = Parser(inflater=Inflater())
+    events = parser.feed(binary(EMPTY_BLOCKS * 600 + b"\0", rsv=4) + text("end"), at_most=64)
+    turns = 1
+    while parser.more:
+        events += parser.feed(b"", at_most=64)
+        turns += 1
+    assert events == [b"", "end"]
+    assert turns == 4
+
+
+def test_what_inflates_to_nothing_is_as_large_as_a_message_at_most() -> None:
+    """A message's deflated bytes have its limit, and what deflating may add; before the fragment is read."""
+    limits = ParserLimits(frame=1000, message=1000)
+    parser = Parser(limits, Inflater())
+    parser.feed(binary(EMPTY_BLOCKS * 10, rsv=4, fin=False))
+    assert parser.feed(client_frame(0, EMPTY_BLOCKS * 2 + bytes(1), fin=False)) == []
+    assert broken_rule(parser, client_frame(0, bytes(250))[:8]) == (1009, "RFC 6455 § 10.4")
+
+
+@pytest.mark.parametrize("step", [1, 3, 8191, 8192, 8193, 70_000])
+def test_a_large_deflated_frame_is_one_message_however_it_comes(step: int) -> None:
+    """The pieces in which it is inflated are nobody's concern."""
+    message = random.Random(1).randbytes(30_000)
+    stream = binary(deflated(message), rsv=4) + text("end")
+    chunks = [stream[at : at + step] for at in range(0, len(stream), step)]
+    assert run(Parser(inflater=Inflater()), chunks) == run(Parser(inflater=Inflater()), [stream])
+    assert run(Parser(inflater=Inflater()), chunks)[0] == [message, "end"]
 
 
 @pytest.mark.parametrize("message", ["short", "x" * 500])

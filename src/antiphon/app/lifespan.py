@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 
 from starlette.types import Message, Send
@@ -22,9 +23,17 @@ def told_plainly(send: Send, reason: Callable[[], AntiphonError | None]) -> Send
         error = reason()
         if error is not None and message["type"] == "lifespan.startup.failed":
             message = {**message, "message": str(error)}
-        elif "message" in message and (task := asyncio.current_task()) is not None and task.cancelling():
+        elif "message" in message and _is_cancelled():
             # Whoever cancelled it tells.
             message = {**message, "message": ""}
         await send(message)
 
     return tell
+
+
+def _is_cancelled() -> bool:
+    """Whether the current task fails because it is cancelled, not for a reason of its own."""
+    if not isinstance(sys.exception(), asyncio.CancelledError):
+        return False
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

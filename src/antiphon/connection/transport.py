@@ -13,7 +13,7 @@ from typing import Protocol
 
 from antiphon.connection.prepared import Prepared
 from antiphon.limits import Limits, Timeouts
-from antiphon.wire import CloseCode, Deflate, ParserLimits
+from antiphon.wire import CloseCode, Deflate, ParserLimits, most_deflated
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -36,8 +36,7 @@ class Terms:
 
     def __post_init__(self) -> None:
         limits = self.limits
-        # What cannot be compressed grows by up to an eighth when it is deflated.
-        frame = limits.frame or limits.message + limits.message // 8 + 64
+        frame = limits.frame or most_deflated(limits.message)
         parsing = ParserLimits(frame, limits.message, limits.fragments)
         object.__setattr__(self, "parsing", parsing)
 

@@ -13,6 +13,8 @@ import sys
 from typing import Any, cast
 
 from httptools import HttpParserUpgrade
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -60,8 +62,8 @@ class HttpProtocol(HttpToolsProtocol):
         # with their extensions, trailers.
         self._in_head = True
         self._head = 0
-        # When the last of a body came, in the wheel's time.
-        self._heard = 0.0
+        # From when on the peer lets us wait, in the loop's time.
+        self._waiting = 0.0
         self._chunk = b""
         # The request that the application answers now; uvicorn's `cycle` is the last that came.
         self._answered: RequestResponseCycle | None = None
@@ -76,7 +78,10 @@ class HttpProtocol(HttpToolsProtocol):
         """Get the socket, and what is left of the time for the first head, in seconds; None: all of it."""
         # uvloop's transports are no subclasses of asyncio's.
         super().connection_made(cast(asyncio.Transport, transport))
-        self._wheel.add(self, self._timeouts.handshake if left is None else left)
+        patience = self._timeouts.handshake
+        left = patience if left is None else left
+        self._waiting = self.loop.time() + left - patience
+        self._wheel.add(self, left)
 
     def data_received(self, data: bytes) -> None:
         """Parse a chunk; whoever sends a head without end gets to hear that it is too large."""
@@ -87,7 +92,9 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if self.slot is None:
             self._wheel.add(self, self._timeouts.handshake)
-        self._heard = self._wheel.now
+        # A head has its time in all, a body from one part to the next.
+        if not (self._in_head and self._head):
+            self._waiting = self.loop.time()
         self._head += len(data)
         self._chunk = data
         super().data_received(data)
@@ -134,9 +141,6 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is complete, and the next thing to come is another head."""
         self._in_head, self._head = True, 0
-        # Who was answered before has no time-out of uvicorn's, and stays on the wheel.
-        if self._answering:
-            self._wheel.remove(self)
         if not self._refused:
             super().on_message_complete()
 
@@ -180,21 +184,35 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answered = cycle
-        super()._start_asgi_task(cycle, app)
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await app(scope, receive, send)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or not task.cancelling():
+                    raise
+                # The time to drain is over. What has begun is cut off, which uvicorn tells in one line.
+                if not cycle.response_started:
+                    await PlainTextResponse("the server stops", 503)(scope, receive, send)
+
+        super()._start_asgi_task(cycle, cast(Any, answer))
 
     # --- Refusing ------------------------------------------------------------------------------------
 
     def turn(self) -> float | None:
         """What has to come took too long, unless the peer waits for us."""
-        patience = self._timeouts.handshake
-        if self._answering and (self._in_head or self._waits_for_application):
-            self._heard = self._wheel.now
+        now, patience = self.loop.time(), self._timeouts.handshake
+        if self._peer_waits:
+            # It may do so until the next turn, and then has all of its time.
+            self._waiting = now + patience
             return patience
-        if not self._in_head:
-            # Who was asked for its body a moment ago has not had its time yet; the wheel counts seconds.
-            left = self._heard + patience * (1 + self.expect_100_continue) - self._wheel.now
-            if left >= 0:
-                return left
+        if self.timeout_keep_alive_task is not None:
+            # Between two requests uvicorn has a time-out.
+            return None
+        left = self._waiting + patience - now
+        if left > 0:
+            return left
         if self._answering or (self._in_head and self._head):
             self._refuse(HandshakeError(408, "the request took too long"))
         else:
@@ -207,9 +225,13 @@ class HttpProtocol(HttpToolsProtocol):
         return bool(self.cycle) and not self.cycle.response_complete
 
     @property
-    def _waits_for_application(self) -> bool:
-        """Whether no more of a body comes before the application has asked for what there is."""
-        return self.flow.read_paused or self.cycle.waiting_for_100_continue
+    def _peer_waits(self) -> bool:
+        """Whether it is the application's turn: to answer, or to ask for the body."""
+        if not self._answering:
+            return False
+        # Who expects to be asked need not send a body that was answered first (RFC 9110 § 10.1.1).
+        unasked = self.expect_100_continue and self.cycle.response_started
+        return self._in_head or self.flow.read_paused or self.cycle.waiting_for_100_continue or unasked
 
     def _refuse_head(self) -> None:
         self._refuse(
@@ -227,7 +249,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._answering:
             # What is written now would become a part of the response to another request.
             self.transport.close()
-            return
-        self.transport.write(error.response())
-        end_writing(self.transport)
+        else:
+            self.transport.write(error.response())
+            end_writing(self.transport)
         self._abort = self.loop.call_later(self._timeouts.close, self.transport.abort)

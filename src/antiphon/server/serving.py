@@ -159,7 +159,13 @@ class Server(uvicorn.Server):
     _starting: asyncio.Task[Any] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal; after a second Ctrl-C uvicorn would leave the application's lifespan where it is."""
+        """Take a signal; after a second Ctrl-C uvicorn would leave the application's lifespan where it is.
+
+        Raises:
+            KeyboardInterrupt: A third Ctrl-C came: what blocks the event loop is broken off.
+        """
+        if self.hurried and sig == signal.SIGINT:
+            raise KeyboardInterrupt
         if self.should_exit and sig == signal.SIGINT:
             self.hurried = True
         else:
@@ -173,7 +179,7 @@ class Server(uvicorn.Server):
             try:
                 runner.run(self.serve(sockets))
             finally:
-                runner.run(stop_what_is_left())
+                runner.run(self._stop_what_is_left(GIVE_UP))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if self.should_exit or not await self._comes_to_its_end(super().startup(sockets)):
@@ -208,9 +214,10 @@ class Server(uvicorn.Server):
         last = loop.time() + max(LEAST, left) + max(time, GIVE_UP)
         ending = asyncio.ensure_future(super().shutdown(sockets))
         await self._unless_hurried(ending, GIVE_UP, last)
-        if not (ending.done() or self.hurried):
-            logger.error("the application's lifespan has not ended in time (Timeouts.drain): cut off")
-            await stop_what_is_left()
+        if not ending.done():
+            if not self.hurried:
+                logger.error("the application's lifespan has not ended in time (Timeouts.drain): cut off")
+            await self._stop_what_is_left(GIVE_UP)
 
     async def _comes_to_its_end(self, start: Coroutine[Any, Any, None]) -> bool:
         """Start; a signal stops that, with whatever it has begun."""
@@ -228,7 +235,7 @@ class Server(uvicorn.Server):
         while starting.uncancel():
             pass
         logger.info("Stopped while the application started")
-        await stop_what_is_left()
+        await self._stop_what_is_left(time_to_drain(self.config))
         return False
 
     def _start_no_more(self) -> None:
@@ -281,23 +288,25 @@ class Server(uvicorn.Server):
             if isinstance(connection, DirectTransport):
                 connection.abort()
 
-
-async def stop_what_is_left() -> None:
-    """Cancel all other tasks; leave alone those that do not end, for which the runner would wait for ever."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + GIVE_UP
-    told: set[asyncio.Task[Any]] = set()
-    # What is cancelled may begin others.
-    while left := asyncio.all_tasks() - {asyncio.current_task()}:
-        if loop.time() >= deadline:
-            for task in left:
-                logger.warning("left alone, since it does not end when it is cancelled: %r", task)
+    async def _stop_what_is_left(self, time: float) -> None:
+        """Cancel all other tasks; leave alone who does not end, for whom the runner would wait for ever."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        told: set[asyncio.Task[Any]] = set()
+        try:
+            # What is cancelled may begin others.
+            while left := asyncio.all_tasks() - {asyncio.current_task()}:
+                if loop.time() - begun >= (GIVE_UP if self.hurried else time):
+                    break
+                for task in left - told:
+                    task.cancel()
+                told |= left
+                await asyncio.wait(left, timeout=LOOK)
+        finally:
+            # A Ctrl-C in the very end comes here, too.
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                logger.warning("left alone, since it does not end in time when it is cancelled: %r", task)
                 asyncio._unregister_task(task)
-            return
-        for task in left - told:
-            task.cancel()
-        told |= left
-        await asyncio.wait(left, timeout=LOOK)
 
 
 def drainables(app: Any, seen: frozenset[int] = frozenset()) -> Iterator[Drainable]:

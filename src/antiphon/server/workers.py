@@ -85,7 +85,7 @@ class Worker(Process):
         try:
             super().always_pong()
         except (EOFError, OSError):
-            self.server.should_exit = True
+            self.server.handle_exit(signal.SIGTERM, None)
 
     def is_alive(self, timeout: float = HEALTH) -> bool:
         """Whether it runs, and answers in time. Until it serves it has all the time that it needs."""

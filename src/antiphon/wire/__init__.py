@@ -5,7 +5,7 @@ No IO and no clock: ``docs/topics/wire.md`` tells how the parts fit.
 
 from antiphon.wire.assembly import ParserLimits
 from antiphon.wire.close import Close, CloseCode, close_payload, is_valid_code, parse_close
-from antiphon.wire.deflate import Agreement, Deflate, Deflater, Inflater, negotiate
+from antiphon.wire.deflate import Agreement, Deflate, Deflater, Inflater, most_deflated, negotiate
 from antiphon.wire.frames import (
     SHORT,
     SHORT_TEXT,
@@ -65,6 +65,7 @@ __all__ = [
     "frame",
     "header_lines",
     "is_valid_code",
+    "most_deflated",
     "negotiate",
     "parse_close",
     "parse_request",

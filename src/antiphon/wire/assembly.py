@@ -13,7 +13,7 @@ from typing import Any
 
 from antiphon.errors import ProtocolError
 from antiphon.wire.close import CloseCode
-from antiphon.wire.deflate import Inflater
+from antiphon.wire.deflate import Inflater, most_deflated
 from antiphon.wire.frames import Opcode
 
 _Utf8Decoder = codecs.getincrementaldecoder("utf-8")
@@ -41,7 +41,7 @@ DEFAULT_LIMITS = ParserLimits()
 class Assembly:
     """A message that is not complete yet."""
 
-    __slots__ = ("_decoder", "_fragments", "_inflater", "_limits", "_parts", "_size")
+    __slots__ = ("_decoder", "_deflated", "_fragments", "_inflater", "_limits", "_parts", "_size")
 
     def __init__(self, opcode: int, limits: ParserLimits, inflater: Inflater | None) -> None:
         """Begin a message; ``inflater`` is given when the message is deflated."""
@@ -51,6 +51,7 @@ class Assembly:
         self._parts: list[Any] = []  # all str, or all bytes
         self._fragments = 0
         self._size = 0
+        self._deflated = 0
 
     def admit(self, length: int) -> None:
         """Agree to one more frame, whose payload of ``length`` bytes has not been read yet.
@@ -61,12 +62,17 @@ class Assembly:
         self._fragments += 1
         if self._fragments > self._limits.fragments:
             raise too_big(f"message of more than {self._limits.fragments} fragments")
-        # What a deflated payload will come to is the inflater's to watch.
-        if self._inflater is None and self._size + length > self._limits.message:
-            raise too_big(f"message of more than {self._limits.message} bytes")
+        if self._inflater is None:
+            if self._size + length > self._limits.message:
+                raise too_big(f"message of more than {self._limits.message} bytes")
+            return
+        # What it will come to is the inflater's to watch; but that may be nothing.
+        self._deflated += length
+        if self._deflated > most_deflated(self._limits.message, self._fragments):
+            raise too_big(f"deflated message of more than {self._limits.message} bytes")
 
     def add(self, payload: bytes, fin: bool) -> str | bytes | None:
-        """Take a frame's payload; return the message if it ends here.
+        """Take a frame's payload, or a piece of it; return the message if it ends here.
 
         Raises:
             ProtocolError: The inflated message is too big (1009), cannot be inflated (1002), or is

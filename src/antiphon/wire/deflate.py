@@ -35,6 +35,10 @@ _RATIO_FLOOR = 64 * 1024
 #: Bytes that can be inflated while a short frame is taken, about.
 _IN_A_FRAMES_TIME = 4 * 1024
 
+#: As many inflated bytes take as long as one that is to be inflated, which may become none at all: blocks
+#: without a symbol take a hundred times as long as what a compressor makes.
+_A_BYTES_TIME = 16
+
 #: § 7.1.2: values are 8 to 15, in decimal and without leading zeros.
 _WINDOW_BITS = {str(bits): bits for bits in range(8, 16)}
 
@@ -53,8 +57,8 @@ class Deflate:
         level: zlib's effort, 0 to 9.
         mem_level: zlib's memory for deflating, 1 to 9: 2 ** (mem_level + 9) bytes.
         threshold: Messages below this many bytes are better sent as they are.
-        ratio: Most bytes that one received byte may become, in messages above 64 KiB; ``None``: as
-            many as the message limit allows.
+        ratio: Most bytes that one received byte may become, in messages above 64 KiB and at any place
+            within them; ``None``: as many as the message limit allows.
 
     Raises:
         ConfigurationError: A value is out of its range.
@@ -198,10 +202,10 @@ class Inflater:
         self._spent = 0
 
     def inflate(self, payload: bytes, fin: bool, room: int) -> bytes:
-        """Inflate the payload of one frame of a message.
+        """Inflate the payload of one frame of a message, or a piece of it.
 
         Args:
-            payload: The frame's payload, unmasked.
+            payload: The payload, unmasked.
             fin: Whether the message ends with it.
             room: Most bytes it may become; no more than one byte above is ever inflated.
 
@@ -221,7 +225,7 @@ class Inflater:
         except zlib.error as error:
             raise _broken("not DEFLATE data") from error
         self._produced += len(inflated)
-        self._spent += len(inflated)
+        self._spent += max(len(inflated), _A_BYTES_TIME * len(payload))
         if fin:
             self._received = self._produced = self._streams = 0
             if not self._takeover:
@@ -286,6 +290,11 @@ class Deflater:
     def start_over(self) -> None:
         """Refer to nothing before the next message, which is always allowed (§ 7.1.1)."""
         self._encoder = None
+
+
+def most_deflated(size: int, fragments: int = 1) -> int:
+    """Bytes that so many may become by being deflated: what cannot be compressed grows by up to an eighth."""
+    return size + size // 8 + 64 * fragments
 
 
 def _broken(what: str) -> ProtocolError:

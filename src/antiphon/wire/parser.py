@@ -44,10 +44,12 @@ _PROTOCOL = CloseCode.PROTOCOL_ERROR
 
 _MASKED = 0x80
 _LENGTH_16 = 126
-_LENGTH_64 = 127
 
 #: A view costs more than a copy below about this many bytes.
 _VIEW_PAYS = 16 * 1024
+
+#: A frame that is to be inflated is taken in pieces of so many bytes, a multiple of the mask's four.
+_PIECE = 8 * 1024
 
 #: So many small chunks of a payload are joined into one, or two-byte reads would cost twenty times
 #: their size.
@@ -66,6 +68,7 @@ class Parser:
     __slots__ = (
         "_assembly",
         "_at",
+        "_beyond",
         "_chunks",
         "_closed",
         "_error",
@@ -98,8 +101,9 @@ class Parser:
         # Input not parsed yet: _rest from _at on.
         self._rest = b""
         self._at = 0
-        # The frame whose payload is not complete: nothing is _missing when there is none.
+        # The frame whose payload, or piece of it, is not complete: nothing is _missing when there is none.
         self._missing = 0
+        self._beyond = 0
         self._first = 0
         self._mask = b""
         self._chunks: list[bytes | memoryview] = []
@@ -232,7 +236,7 @@ class Parser:
         if size < 2:
             return -1
         first, second = data[at], data[at + 1]
-        self._check(first, second)
+        _check(first, second, self._reserved, self._assembly is not None)
         length = second & 0x7F
         start = at + 2
         if length >= _LENGTH_16:
@@ -251,32 +255,10 @@ class Parser:
         self._admit(first, length)
         self._first = first
         self._mask = data[start - 4 : start]
-        self._missing = length
+        pieces = self._assembly is not None and self._inflater is not None and first & 0x0F < _CLOSE
+        self._missing = min(length, _PIECE) if pieces else length
+        self._beyond = length - self._missing
         return start
-
-    def _check(self, first: int, second: int) -> None:
-        """Check all that the first two bytes of a frame can break."""
-        opcode = first & 0x0F
-        if first & self._reserved:
-            raise _broken("reserved bit set", "5.2")
-        if opcode not in _OPCODES:
-            raise _broken(f"reserved opcode {opcode}", "5.2")
-        if not second & _MASKED:
-            raise _broken("frame not masked", "5.1")
-        if opcode >= _CLOSE:
-            if not first & FIN:
-                raise _broken("control frame fragmented", "5.5")
-            if second & 0x7F > SHORT:
-                raise _broken("control frame of more than 125 bytes", "5.5")
-            if first & RSV1:
-                raise ProtocolError(_PROTOCOL, "control frame deflated (RFC 7692 § 6.1)")
-        elif opcode == _CONTINUATION:
-            if self._assembly is None:
-                raise _broken("continuation of no message", "5.4")
-            if first & RSV1:
-                raise ProtocolError(_PROTOCOL, "continuation with RSV1 set (RFC 7692 § 6.1)")
-        elif self._assembly is not None:
-            raise _broken("new message before the last one ended", "5.4")
 
     def _admit(self, first: int, length: int) -> None:
         """Check the size of a frame against the limits, before its payload is read."""
@@ -332,7 +314,9 @@ class Parser:
         elif self._assembly is None:
             events.append(payload.decode() if opcode == _TEXT_OPCODE else payload)
         else:
-            message = self._assembly.add(payload, bool(self._first & FIN))
+            message = self._assembly.add(payload, bool(self._first & FIN) and not self._beyond)
+            self._missing = min(self._beyond, _PIECE)
+            self._beyond -= self._missing
             if message is not None:
                 events.append(message)
                 self._assembly = None
@@ -378,6 +362,31 @@ def _burst(data: bytes, at: int, longest: int, room: int, events: list[Event]) -
             break
         at = stop
     return at
+
+
+def _check(first: int, second: int, reserved: int, within: bool) -> None:
+    """Check all that the first two bytes of a frame can break; ``within`` a message that has begun or not."""
+    opcode = first & 0x0F
+    if first & reserved:
+        raise _broken("reserved bit set", "5.2")
+    if opcode not in _OPCODES:
+        raise _broken(f"reserved opcode {opcode}", "5.2")
+    if not second & _MASKED:
+        raise _broken("frame not masked", "5.1")
+    if opcode >= _CLOSE:
+        if not first & FIN:
+            raise _broken("control frame fragmented", "5.5")
+        if second & 0x7F > SHORT:
+            raise _broken("control frame of more than 125 bytes", "5.5")
+        if first & RSV1:
+            raise ProtocolError(_PROTOCOL, "control frame deflated (RFC 7692 § 6.1)")
+    elif opcode == _CONTINUATION:
+        if not within:
+            raise _broken("continuation of no message", "5.4")
+        if first & RSV1:
+            raise ProtocolError(_PROTOCOL, "continuation with RSV1 set (RFC 7692 § 6.1)")
+    elif within:
+        raise _broken("new message before the last one ended", "5.4")
 
 
 def _unmask(data: bytes, start: int, stop: int, mask: bytes) -> bytes:
