@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fuzzing import fuzz
 
+import antiphon.wire.parser
 from antiphon.errors import ProtocolError
 from antiphon.wire import Event, Inflater, Parser, ParserLimits
 
@@ -37,4 +38,6 @@ def target(data: bytes) -> None:
 
 
 if __name__ == "__main__":
+    # Short inputs are to be inflated in several pieces, too.
+    antiphon.wire.parser._PIECE = 16
     fuzz(target)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.wire import Close, Event, Opcode, Parser, ParserLimits, Ping, Pong
+import antiphon.wire.parser
+from antiphon.wire import Close, Deflater, Event, Inflater, Opcode, Parser, ParserLimits, Ping, Pong
 from tests.wire.helpers import client_frame, run
 
 SMALL = ParserLimits(frame=400, message=600, fragments=6)
@@ -92,6 +94,26 @@ def test_any_fragmentation_with_any_interleaving_gives_the_same_messages_and_con
     assert code is None
     assert [event for event in events if isinstance(event, str | bytes)] == sent
     assert [event for event in events if isinstance(event, Ping | Pong)] == interleaved
+
+
+@given(st.data(), st.lists(messages, min_size=1, max_size=4), st.integers(1, 64))
+def test_deflated_messages_come_out_whole_however_they_are_cut(
+    data: st.DataObject, sent: list[str | bytes], at_most: int
+) -> None:
+    """Into fragments, into reads, and by us into pieces, of which short messages have many here."""
+    deflater = Deflater(takeover=True, level=data.draw(st.sampled_from([0, 1, 9])))
+    parts = []
+    for message in sent:
+        opcode = Opcode.TEXT if isinstance(message, str) else Opcode.BINARY
+        payload = deflater.deflate(message.encode() if isinstance(message, str) else message)
+        payloads = data.draw(cut(payload))
+        for at, each in enumerate(payloads):
+            fin = at == len(payloads) - 1
+            first = client_frame(opcode, each, fin=fin, rsv=4, mask=data.draw(masks))
+            parts.append(client_frame(0, each, fin=fin, mask=data.draw(masks)) if at else first)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(antiphon.wire.parser, "_PIECE", 4 * data.draw(st.integers(1, 8)))
+        assert run(Parser(inflater=Inflater()), data.draw(cut(b"".join(parts))), at_most) == (sent, None)
 
 
 @given(st.binary(max_size=200))
