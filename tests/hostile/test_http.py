@@ -98,6 +98,17 @@ async def test_steady_bodies() -> None:
             assert await answered(peer) == b"10"
 
 
+async def test_body_behind_a_slow_head(server: LiveServer) -> None:
+    """A body has its time however long the head took."""
+    async with Peer.raw(server) as peer:
+        await peer.send(SIZED[:20])
+        await asyncio.sleep(0.9)
+        await peer.send(SIZED[20:])
+        await asyncio.sleep(0.8)
+        await peer.send(b"0123456789")
+        assert await answered(peer) == b"10"
+
+
 async def test_slow_bodies(server: LiveServer) -> None:
     """A body that comes bit by bit may take longer than a handshake, and is forgotten when it has come."""
     async with Peer.raw(server) as peer:

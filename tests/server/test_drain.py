@@ -439,14 +439,21 @@ async def test_interrupt_of_what_blocks(tmp_path: Path) -> None:
     assert "os.kill(os.getpid(), signal.SIGINT)" in output or "time.sleep(60)" in output
 
 
+@pytest.mark.parametrize("layers", [[], ["Layer"]])
 @pytest.mark.parametrize("begins", [False, True])
-async def test_request_that_is_not_answered_in_time(begins: bool, tmp_path: Path) -> None:
+async def test_request_that_is_not_answered_in_time(begins: bool, layers: list[str], tmp_path: Path) -> None:
     """It gets 503, or is cut off if its answer has begun; a line or two in the log say so."""
     source = f"""
         import asyncio
+        from starlette.middleware.base import BaseHTTPMiddleware
         from starlette.responses import StreamingResponse
         from antiphon import Antiphon, Timeouts
+        class Layer(BaseHTTPMiddleware):
+            async def dispatch(self, request, call_next):
+                return await call_next(request)
         app = Antiphon(timeouts=Timeouts(drain=0.5))
+        for layer in [{", ".join(layers)}]:
+            app.add_middleware(layer)
         async def parts():
             yield b"begun"
             await asyncio.sleep(60)

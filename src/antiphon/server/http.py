@@ -92,8 +92,8 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if self.slot is None:
             self._wheel.add(self, self._timeouts.handshake)
-        # A head has its time in all, a body from one part to the next.
-        if not (self._in_head and self._head):
+        # A head has its time in all, the first from the connection on; a body from one part to the next.
+        if self._answered is not None and not (self._in_head and self._head):
             self._waiting = self.loop.time()
         self._head += len(data)
         self._chunk = data
@@ -123,6 +123,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is complete, and can be measured; now its body has to come."""
         self._in_head, self._head = False, 0
+        self._waiting = self.loop.time()
         line = len(self.parser.get_method()) + len(self.url) + len("  HTTP/1.1\r\n")
         size = line + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers) + 2
         if size > self._limits.head:
@@ -189,10 +190,10 @@ class HttpProtocol(HttpToolsProtocol):
             try:
                 await app(scope, receive, send)
             except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is None or not task.cancelling():
+                # Only a server whose time to drain is over cancels requests. What has begun is cut off, which
+                # uvicorn tells in one line.
+                if self._reception.farewell.within > 0:
                     raise
-                # The time to drain is over. What has begun is cut off, which uvicorn tells in one line.
                 if not cycle.response_started:
                     await PlainTextResponse("the server stops", 503)(scope, receive, send)
 
@@ -210,7 +211,9 @@ class HttpProtocol(HttpToolsProtocol):
         if self.timeout_keep_alive_task is not None:
             # Between two requests uvicorn has a time-out.
             return None
-        left = self._waiting + patience - now
+        # Who was asked for its body since the last turn has not had its time yet.
+        asked = self.expect_100_continue and not self._in_head
+        left = self._waiting + patience * (1 + asked) - now
         if left > 0:
             return left
         if self._answering or (self._in_head and self._head):

@@ -162,7 +162,7 @@ class Server(uvicorn.Server):
         """Take a signal; after a second Ctrl-C uvicorn would leave the application's lifespan where it is.
 
         Raises:
-            KeyboardInterrupt: A third Ctrl-C came: what blocks the event loop is broken off.
+            KeyboardInterrupt: A third Ctrl-C came: what goes on is broken off, even if it blocks the loop.
         """
         if self.hurried and sig == signal.SIGINT:
             raise KeyboardInterrupt
@@ -260,6 +260,7 @@ class Server(uvicorn.Server):
 
     def _end_at_once(self) -> None:
         """End all that an ending may wait for."""
+        reception_of(self.config, self.server_state).farewell.within = 0.0
         for connection in tuple(self.server_state.connections):
             end = connection.abort if isinstance(connection, DirectTransport) else connection.shutdown
             end()
