@@ -29,6 +29,15 @@ async def answered(peer: Peer) -> bytes:
     return await peer.reader.readexactly(int(length or 0))
 
 
+async def sends_slowly(peer: Peer) -> None:
+    """Send a body for three seconds, with no pause of more than a third, and get the answer to it."""
+    await peer.send(SIZED)
+    for _ in range(10):
+        await asyncio.sleep(0.3)
+        await peer.send(b"a")
+    assert await answered(peer) == b"10"
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
     with LiveServer.antiphon("tests.hostile.http_app:app") as running:
@@ -91,11 +100,7 @@ async def test_steady_bodies() -> None:
     """Nobody is cut off whose body never rests for as long as it may, also if that is less than a second."""
     with LiveServer.antiphon("tests.hostile.http_app:app", "--timeout", "handshake=0.9") as server:
         async with Peer.raw(server) as peer:
-            await peer.send(SIZED)
-            for _ in range(10):
-                await asyncio.sleep(0.3)
-                await peer.send(b"a")
-            assert await answered(peer) == b"10"
+            await sends_slowly(peer)
 
 
 async def test_body_behind_a_slow_head(server: LiveServer) -> None:
@@ -112,11 +117,7 @@ async def test_body_behind_a_slow_head(server: LiveServer) -> None:
 async def test_slow_bodies(server: LiveServer) -> None:
     """A body that comes bit by bit may take longer than a handshake, and is forgotten when it has come."""
     async with Peer.raw(server) as peer:
-        await peer.send(SIZED)
-        for _ in range(10):
-            await asyncio.sleep(0.3)
-            await peer.send(b"a")
-        assert await answered(peer) == b"10"
+        await sends_slowly(peer)
         await peer.send(request())
         assert await peer.status() == 101
         await asyncio.sleep(2.1)

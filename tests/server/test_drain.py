@@ -48,6 +48,13 @@ async def started(folder: Path, *options: str) -> AsyncIterator[tuple[Process, a
         await process.wait()
 
 
+async def line_with(printed: asyncio.StreamReader, part: bytes) -> bytes:
+    """The next line that a server prints with this in it."""
+    while part not in (line := await asyncio.wait_for(printed.readline(), 10)):
+        assert line
+    return line
+
+
 async def crowd(stack: contextlib.AsyncExitStack, server: LiveServer, count: int, path: str) -> list[Peer]:
     """So many connections with accepted handshakes."""
     peers = []
@@ -299,8 +306,7 @@ async def test_lifespan_that_does_not_end(when: str, how: signal.Signals, tmp_pa
     """
     async with started(written(tmp_path, source), "--timeout", "drain=0.5") as (process, printed):
         if when == "behind":
-            while b"Serving on" not in await printed.readline():
-                pass
+            await line_with(printed, b"Serving on")
             process.send_signal(how)
         await asyncio.wait_for(asyncio.to_thread(begun.read_bytes), 10)
         if when == "before":
@@ -333,8 +339,7 @@ async def test_second_signal_while_the_start_is_stopped(how: signal.Signals, tmp
     """
     async with started(written(tmp_path, source)) as (process, printed):
         for line in (b"begun\n", b"tidies\n"):
-            while await asyncio.wait_for(printed.readline(), 10) != line:
-                pass
+            await line_with(printed, line)
             process.send_signal(how)
         assert await asyncio.wait_for(printed.read(), 5) == b"tidied\n"
         assert await process.wait() == (-how if how is signal.SIGTERM else 0)
@@ -357,8 +362,7 @@ async def test_start_that_takes_its_time_to_tidy(tmp_path: Path) -> None:
         app = Antiphon(lifespan=lifespan)
     """
     async with started(written(tmp_path, source)) as (process, printed):
-        while await asyncio.wait_for(printed.readline(), 10) != b"begun\n":
-            pass
+        await line_with(printed, b"begun\n")
         process.send_signal(signal.SIGINT)
         output = (await asyncio.wait_for(printed.read(), 5)).decode()
     assert "OSError: no such pool" in output
@@ -384,8 +388,7 @@ async def test_interrupt_behind_a_signal(tmp_path: Path) -> None:
     """
     async with started(written(tmp_path, source)) as (process, printed):
         for line, how in {b"begun\n": signal.SIGTERM, b"ends\n": signal.SIGINT}.items():
-            while await asyncio.wait_for(printed.readline(), 10) != line:
-                pass
+            await line_with(printed, line)
             process.send_signal(how)
         output = await asyncio.wait_for(printed.read(), 5)
     assert b"\ntidied\n" in b"\n" + output
@@ -412,8 +415,7 @@ async def test_interrupt_in_the_very_end(tmp_path: Path) -> None:
     """
     async with started(written(tmp_path, source)) as (process, printed):
         for line in (b"begun\n", b"stays\n"):
-            while await asyncio.wait_for(printed.readline(), 10) != line:
-                pass
+            await line_with(printed, line)
             process.send_signal(signal.SIGINT)
         assert b"left alone" in await asyncio.wait_for(printed.read(), 5)
 
@@ -432,8 +434,7 @@ async def test_interrupt_of_what_blocks(tmp_path: Path) -> None:
         app = Antiphon(lifespan=lifespan)
     """
     async with started(written(tmp_path, source)) as (process, printed):
-        while b"Serving on" not in await asyncio.wait_for(printed.readline(), 10):
-            pass
+        await line_with(printed, b"Serving on")
         process.send_signal(signal.SIGTERM)
         output = (await asyncio.wait_for(printed.read(), 5)).decode()
     assert "os.kill(os.getpid(), signal.SIGINT)" in output or "time.sleep(60)" in output
@@ -465,9 +466,7 @@ async def test_request_that_is_not_answered_in_time(begins: bool, layers: list[s
             await asyncio.sleep(60)
     """
     async with started(written(tmp_path, source)) as (process, printed):
-        while b"Serving on" not in (line := await asyncio.wait_for(printed.readline(), 10)):
-            pass
-        port = int(line.split(b":")[-1].split()[0])
+        port = int((await line_with(printed, b"Serving on")).split(b":")[-1].split()[0])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         if begins:

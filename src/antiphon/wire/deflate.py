@@ -210,8 +210,7 @@ class Inflater:
             room: Most bytes it may become; no more than one byte above is ever inflated.
 
         Raises:
-            ProtocolError: It becomes more than ``room``, or than the ratio allows (1009), or it
-            is no
+            ProtocolError: It becomes more than ``room``, or than the ratio allows (1009), or it is no
                 DEFLATE data (1002). The inflater is of no more use.
         """
         self._received += len(payload)
