@@ -2,8 +2,10 @@
 
 import asyncio
 
+from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from antiphon import Antiphon, Limits, Timeouts, WebSocket
@@ -48,3 +50,16 @@ async def wait() -> str:
 @app.get("/release")
 async def release() -> None:
     held.set()
+
+
+@app.get("/polls")
+async def polls(request: Request) -> None:
+    while not await request.is_disconnected():  # noqa: ASYNC110 - as applications do that stream
+        await asyncio.sleep(0.01)
+
+
+async def starlette_body(request: Request) -> Response:
+    return PlainTextResponse(str(len(await request.body())))
+
+
+starlette = Starlette(routes=[Route("/body", starlette_body, methods=["POST"])])

@@ -79,7 +79,15 @@ async def test_large_bodies(server: LiveServer) -> None:
         assert await answered(peer) == b"10000"
 
 
-@pytest.mark.parametrize("begun", [SIZED, SIZED + b"012", CHUNKED + b"5\r\nab", CHUNKED + b"0\r\n"])
+@pytest.mark.parametrize(
+    "begun",
+    [
+        SIZED,
+        SIZED + b"012",
+        CHUNKED + b"5\r\nab",
+        CHUNKED + b"0\r\n",
+    ],
+)
 async def test_body_that_does_not_come(server: LiveServer, begun: bytes) -> None:
     """A body that stops coming ends its connection when the time for a handshake has passed."""
     with quiet(server):
@@ -175,6 +183,21 @@ async def test_leaves_within_the_body(server: LiveServer) -> None:
             await honest.gets(5)
 
 
+async def test_leaves_within_the_body_that_another_application_reads() -> None:
+    """Nor is it an error of an application that is not ours, whether the client goes or is cut off."""
+    with LiveServer.antiphon("tests.hostile.http_app:starlette", "--timeout", "handshake=0.5") as server:
+        async with Peer.raw(server) as gone, Peer.raw(server) as late:
+            await gone.send(SIZED + b"012")
+            gone.reset()
+            await late.send(SIZED + b"012")
+            assert await late.gone()
+        async with Peer.raw(server) as peer:
+            await peer.send(SIZED + b"0123456789")
+            assert await answered(peer) == b"10"
+    assert "ERROR" not in server.output()
+    assert server.output().count("request refused") == 1
+
+
 async def test_too_many_requests_at_once(server: LiveServer) -> None:
     """Whoever sends requests by the thousands without a response to any is cut off; a hundred may wait."""
     async with bystander(server):
@@ -190,6 +213,31 @@ async def test_too_many_requests_at_once(server: LiveServer) -> None:
             assert await other.status() == 204
             for _ in range(100):
                 assert await answered(peer) == b"held"
+
+
+async def test_large_body_behind_a_request_that_is_not_answered(server: LiveServer) -> None:
+    """Of a body whose turn has not come little is taken, whatever the request before it waits for."""
+    async with bystander(server), Peer.raw(server) as peer:
+        before = memory(server)
+        body = SIZED.replace(b"10", b"20000000")
+        peer.writer.write(b"GET /polls HTTP/1.1\r\nHost: localhost\r\n\r\n" + body + bytes(20_000_000))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(peer.writer.drain(), 3)
+        assert memory(server) - before < 10_000_000
+
+
+async def test_what_is_no_http_behind_a_request(server: LiveServer) -> None:
+    """It is no answer to that request, which is cut off; alone it gets 400 and is told of in one line."""
+    async with bystander(server):
+        with quiet(server):
+            async with Peer.raw(server) as peer:
+                await peer.send(b"GET /polls HTTP/1.1\r\nHost: localhost\r\n\r\n" + b"\0garbage\r\n\r\n")
+                assert await peer.reader.read() == b""
+        with quiet(server):
+            async with Peer.raw(server) as peer:
+                await peer.send(b"\0garbage\r\n\r\n")
+                assert await peer.status() == 400
+                assert await peer.gone()
 
 
 @pytest.mark.parametrize("more", [0, 1])

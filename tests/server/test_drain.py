@@ -482,6 +482,34 @@ async def test_request_that_is_not_answered_in_time(begins: bool, layers: list[s
     assert output.count("ERROR") in (1, 1 + begins)
 
 
+async def test_request_behind_one_that_is_not_answered_in_time(tmp_path: Path) -> None:
+    """It does not begin any more: the lifespan is about to end."""
+    source = """
+        import asyncio
+        from antiphon import Antiphon, Timeouts
+        app = Antiphon(timeouts=Timeouts(drain=0.5))
+        @app.get('/')
+        async def stays():
+            print('begun', flush=True)
+            await asyncio.sleep(60)
+        @app.get('/behind')
+        async def behind():
+            print('too late', flush=True)
+    """
+    async with started(written(tmp_path, source)) as (process, printed):
+        port = int((await line_with(printed, b"Serving on")).split(b":")[-1].split()[0])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.writelines(b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path for path in (b"", b"behind"))
+        assert await asyncio.wait_for(printed.readline(), 5) == b"begun\n"
+        process.send_signal(signal.SIGTERM)
+        response = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        output = await asyncio.wait_for(printed.read(), 5)
+    assert response.startswith(b"HTTP/1.1 503")
+    assert response.count(b"HTTP/1.1") == 1
+    assert b"too late" not in output
+
+
 async def test_signal_while_the_start_blocks(tmp_path: Path) -> None:
     """An application whose start could not be stopped is ended as any other."""
     source = """

@@ -2,6 +2,7 @@
 
 import tracemalloc
 import zlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -160,11 +161,14 @@ def test_frames_can_be_shared_when_we_take_no_context_over() -> None:
         ({"mem_level": 0}, "mem_level"),
         ({"threshold": -1}, "threshold"),
         ({"ratio": 0}, "ratio"),
+        ({"client_max_window_bits": "a"}, "client_max_window_bits"),
+        ({"level": None}, "level"),
+        ({"ratio": 1.5}, "ratio"),
     ],
 )
-def test_a_setting_out_of_range_is_named(options: dict[str, int], name: str) -> None:
+def test_a_setting_out_of_range_is_named(options: dict[str, Any], name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"Deflate.{name} must be"):
-        Deflate(**options)  # type: ignore[arg-type]
+        Deflate(**options)
 
 
 @given(
@@ -224,6 +228,7 @@ def _client_frame(data: bytes, rsv1: bool = False) -> Frame:
         (["f3 48 cd c9 c9 07 00 00"], b"Hello"),  # § 7.2.3.4: a block with BFINAL
         (["f3 48 cd c9 c9 07 00", "00"], b"Hello"),
         (["f3 48 cd c9 c9 07 00"], b"Hello"),  # … without the octet that should follow
+        (["f3 48 cd c9 c9 07 00", ""], b"Hello"),
         (["f2 48 05 00 00 00 ff ff ca c9 c9 07 00"], b"Hello"),  # § 7.2.3.5: two blocks
         (["00"], b""),  # § 7.2.3.6
     ],

@@ -180,6 +180,17 @@ def test_a_size_is_refused_from_one_byte_above_its_limit(limits: ParserLimits) -
     assert run(Parser(limits), [binary(b"") + binary(bytes(11))]) == ([b""], 1009)
 
 
+def test_a_control_frame_may_be_as_large_as_the_protocol_lets_it_be() -> None:
+    """RFC 6455 § 5.5: 125 bytes, however small messages are to be."""
+    parser = Parser(ParserLimits(frame=1, message=1))
+    assert parser.feed(client_frame(9, bytes(125)) + client_frame(10, bytes(125))) == [
+        Ping(bytes(125)),
+        Pong(bytes(125)),
+    ]
+    assert parser.feed(client_frame(9, bytes(125))) == [Ping(bytes(125))]
+    assert parser.feed(close(4000, b"r" * 123)) == [Close(4000, "r" * 123)]
+
+
 @pytest.mark.parametrize("size", [130, 200, 70_000])
 def test_limits_hold_for_every_form_of_length(size: int) -> None:
     exact = ParserLimits(frame=size, message=size)

@@ -13,9 +13,11 @@ import sys
 from typing import Any, cast
 
 from httptools import HttpParserUpgrade
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -30,6 +32,23 @@ logger = logging.getLogger("uvicorn.error")
 
 #: Requests that may wait for the response to the one before (RFC 9112 § 9.3.2).
 PIPELINED = 100
+
+
+class Flow(FlowControl):
+    """When a connection is read on.
+
+    Args:
+        protocol: Whose connection it is.
+    """
+
+    def __init__(self, protocol: HttpProtocol) -> None:
+        super().__init__(protocol.transport)
+        self._pipeline = protocol.pipeline
+
+    def resume_reading(self) -> None:
+        """Read on, unless a request that waits has enough already, whatever the one before it asks for."""
+        if not self._pipeline or len(self._pipeline[0][0].body) <= HIGH_WATER_LIMIT:
+            super().resume_reading()
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -78,6 +97,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Get the socket, and what is left of the time for the first head, in seconds; None: all of it."""
         # uvloop's transports are no subclasses of asyncio's.
         super().connection_made(cast(asyncio.Transport, transport))
+        self.flow = Flow(self)
         patience = self._timeouts.handshake
         left = patience if left is None else left
         self._waiting = self.loop.time() + left - patience
@@ -88,7 +108,8 @@ class HttpProtocol(HttpToolsProtocol):
         if self._refused:
             return
         if self._refusal is not None:
-            self._refuse(self._refusal)
+            # For want of room: that is told of once for many.
+            self._refuse(self._refusal, told=True)
             return
         if self.slot is None:
             self._wheel.add(self, self._timeouts.handshake)
@@ -190,19 +211,25 @@ class HttpProtocol(HttpToolsProtocol):
             try:
                 await app(scope, receive, send)
             except asyncio.CancelledError:
-                # Only a server whose time to drain is over cancels requests. What has begun is cut off, which
+                # Only a server that waits no longer cancels requests. What has begun is cut off, which
                 # uvicorn tells in one line.
                 if self._reception.farewell.within > 0:
                     raise
                 if not cycle.response_started:
-                    await PlainTextResponse("the server stops", 503)(scope, receive, send)
+                    # None of those that wait behind it begins now.
+                    close = {"Connection": "close"}
+                    await PlainTextResponse("the server stops", 503, close)(scope, receive, send)
+            except ClientDisconnect:
+                # That its own client is gone is nothing that the application could have done about.
+                if not cycle.disconnected:
+                    raise
 
         super()._start_asgi_task(cycle, cast(Any, answer))
 
     # --- Refusing ------------------------------------------------------------------------------------
 
     def turn(self) -> float | None:
-        """What has to come took too long, unless the peer waits for us."""
+        """See whether what has to come took too long."""
         now, patience = self.loop.time(), self._timeouts.handshake
         if self._peer_waits:
             # It may do so until the next turn, and then has all of its time.
@@ -236,18 +263,21 @@ class HttpProtocol(HttpToolsProtocol):
         unasked = self.expect_100_continue and self.cycle.response_started
         return self._in_head or self.flow.read_paused or self.cycle.waiting_for_100_continue or unasked
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, which uvicorn has told of."""
+        self._refuse(HandshakeError(400, msg), told=True)
+
     def _refuse_head(self) -> None:
         self._refuse(
             HandshakeError(431, f"request head of more than {self._limits.head} bytes (RFC 6585 § 5)")
         )
 
-    def _refuse(self, error: HandshakeError) -> None:
+    def _refuse(self, error: HandshakeError, *, told: bool = False) -> None:
         if self._refused or self.transport.is_closing():
             return
         self._refused = True
         self._wheel.remove(self)
-        # A refusal for want of room is told of once for many.
-        if error is not self._refusal:
+        if not told:
             logger.info("%s:%d - request refused: %s", *(self.client or UNKNOWN), error)
         if self._answering:
             # What is written now would become a part of the response to another request.

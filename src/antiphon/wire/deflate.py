@@ -79,13 +79,15 @@ class Deflate:
             ("client_max_window_bits", 9, 15),
             ("level", 0, 9),
             ("mem_level", 1, 9),
+            ("threshold", 0, None),
+            ("ratio", 1, None),
         ):
-            if not low <= getattr(self, name) <= high:
-                raise ConfigurationError(f"Deflate.{name} must be {low} to {high}, not {getattr(self, name)}")
-        if self.threshold < 0:
-            raise ConfigurationError(f"Deflate.threshold must be 0 or more, not {self.threshold}")
-        if self.ratio is not None and self.ratio < 1:
-            raise ConfigurationError(f"Deflate.ratio must be 1 or more, not {self.ratio}")
+            value = getattr(self, name)
+            if name == "ratio" and value is None:
+                continue
+            if not isinstance(value, int) or value < low or (high is not None and value > high):
+                allowed = f"{low} or more" if high is None else f"{low} to {high}"
+                raise ConfigurationError(f"Deflate.{name} must be {allowed}, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +242,8 @@ class Inflater:
         parts: list[bytes] = []
         while data:
             if self._decoder is None:
+                if self._streams and data == _TAIL:
+                    break  # ours, and the sender left out the octet that makes it a block
                 self._decoder = zlib.decompressobj(-self._window_bits)
             # One byte more than there is room for: zlib takes 0 for "no limit", and a result that
             # fills all it was given does not tell whether there would be more.
@@ -257,8 +261,6 @@ class Inflater:
                 raise _broken("too many blocks with BFINAL in a message")
             data = self._decoder.unused_data
             self._decoder = None
-            if data == _TAIL:  # ours, and the sender left out the octet that makes it a block
-                break
         return b"".join(parts)
 
 

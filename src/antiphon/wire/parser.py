@@ -48,7 +48,7 @@ _LENGTH_16 = 126
 #: A view costs more than a copy below about this many bytes.
 _VIEW_PAYS = 16 * 1024
 
-#: A frame that is to be inflated is taken in pieces of so many bytes, a multiple of the mask's four.
+#: A frame that may have to be inflated is taken in pieces of so many bytes, a multiple of the mask's four.
 _PIECE = 8 * 1024
 
 #: So many small chunks of a payload are joined into one, or two-byte reads would cost twenty times
@@ -262,11 +262,11 @@ class Parser:
 
     def _admit(self, first: int, length: int) -> None:
         """Check the size of a frame against the limits, before its payload is read."""
-        if length > self._limits.frame:
-            raise too_big(f"frame of more than {self._limits.frame} bytes")
         opcode = first & 0x0F
         if opcode >= _CLOSE:
-            return
+            return  # § 5.5 has a limit of its own for control frames
+        if length > self._limits.frame:
+            raise too_big(f"frame of more than {self._limits.frame} bytes")
         if self._assembly is None:
             if first & FIN and not first & RSV1:
                 if length > self._limits.message:
