@@ -244,6 +244,17 @@ def test_the_examples_of_rfc_7692_are_inflated_and_leave_the_inflater_fit(
         assert b"".join(inflated) == message
 
 
+def test_what_a_flush_ends_with_may_be_a_fragment_behind_a_block_with_bfinal() -> None:
+    """Only in the last fragment it is what the receiver adds (RFC 7692 § 7.2.2)."""
+    stored = bytes(range(256)) * 255
+    assert len(stored) == 0xFF00
+    for fragments in (["f3 48 cd c9 c9 07 00", "00 00 ff ff"], ["f3 48 cd c9 c9 07 00 00 00 ff ff"]):
+        inflater = Inflater()
+        for fragment in fragments:
+            inflater.inflate(bytes.fromhex(fragment), False, 1 << 20)
+        assert inflater.inflate(b"\0" + stored + b"\0", True, 1 << 20) == stored
+
+
 def test_with_context_takeover_a_message_may_refer_to_the_one_before() -> None:
     """RFC 7692 § 7.2.3.2, and without takeover it may not."""
     first, second = bytes.fromhex("f2 48 cd c9 c9 07 00"), bytes.fromhex("f2 00 11 00 00")

@@ -17,7 +17,6 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -33,22 +32,9 @@ logger = logging.getLogger("uvicorn.error")
 #: Requests that may wait for the response to the one before (RFC 9112 § 9.3.2).
 PIPELINED = 100
 
-
-class Flow(FlowControl):
-    """When a connection is read on.
-
-    Args:
-        protocol: Whose connection it is.
-    """
-
-    def __init__(self, protocol: HttpProtocol) -> None:
-        super().__init__(protocol.transport)
-        self._pipeline = protocol.pipeline
-
-    def resume_reading(self) -> None:
-        """Read on, unless a request that waits has enough already, whatever the one before it asks for."""
-        if not self._pipeline or len(self._pipeline[0][0].body) <= HIGH_WATER_LIMIT:
-            super().resume_reading()
+#: Bytes of their bodies that may wait. Reading pauses long before, but goes on whenever an application looks
+#: whether its client is there.
+PIPELINED_BODIES = 1024 * 1024
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -97,7 +83,6 @@ class HttpProtocol(HttpToolsProtocol):
         """Get the socket, and what is left of the time for the first head, in seconds; None: all of it."""
         # uvloop's transports are no subclasses of asyncio's.
         super().connection_made(cast(asyncio.Transport, transport))
-        self.flow = Flow(self)
         patience = self._timeouts.handshake
         left = patience if left is None else left
         self._waiting = self.loop.time() + left - patience
@@ -122,6 +107,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._chunk = b""
         if self._head > self._limits.head:
             self._refuse_head()
+        elif self.pipeline and sum(len(cycle.body) for cycle, _ in self.pipeline) > PIPELINED_BODIES:
+            self._refuse(
+                HandshakeError(413, f"more than {PIPELINED_BODIES} bytes wait for their request's turn")
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
@@ -254,6 +243,10 @@ class HttpProtocol(HttpToolsProtocol):
         # There is none before the first request, whatever its annotation says.
         return bool(self.cycle) and not self.cycle.response_complete
 
+    def _is_for(self, cycle: RequestResponseCycle) -> bool:
+        """Whether a refusal now would be the response to this request: both its body and that are to come."""
+        return cycle is self._answered and cycle.more_body and not cycle.response_started
+
     @property
     def _peer_waits(self) -> bool:
         """Whether it is the application's turn: to answer, or to ask for the body."""
@@ -279,10 +272,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._wheel.remove(self)
         if not told:
             logger.info("%s:%d - request refused: %s", *(self.client or UNKNOWN), error)
-        if self._answering:
+        if self._answering and not self._is_for(self.cycle):
             # What is written now would become a part of the response to another request.
             self.transport.close()
         else:
+            if self._answering:
+                # For the application its client is gone.
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
             self.transport.write(error.response())
             end_writing(self.transport)
         self._abort = self.loop.call_later(self._timeouts.close, self.transport.abort)

@@ -222,7 +222,7 @@ class Inflater:
             most = max(_RATIO_FLOOR, self._ratio * self._received)
             room = min(room, most - self._produced)
         try:
-            inflated = self._inflate(payload + _TAIL if fin else payload, room)
+            inflated = self._inflate(payload + _TAIL if fin else payload, fin, room)
         except zlib.error as error:
             raise _broken("not DEFLATE data") from error
         self._produced += len(inflated)
@@ -238,11 +238,11 @@ class Inflater:
         frames, self._spent = self._spent // _IN_A_FRAMES_TIME, 0
         return frames
 
-    def _inflate(self, data: bytes, room: int) -> bytes:
+    def _inflate(self, data: bytes, fin: bool, room: int) -> bytes:
         parts: list[bytes] = []
         while data:
             if self._decoder is None:
-                if self._streams and data == _TAIL:
+                if fin and self._streams and data == _TAIL:
                     break  # ours, and the sender left out the octet that makes it a block
                 self._decoder = zlib.decompressobj(-self._window_bits)
             # One byte more than there is room for: zlib takes 0 for "no limit", and a result that
