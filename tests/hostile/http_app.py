@@ -25,6 +25,19 @@ async def body(request: Request) -> str:
     return str(len(await request.body()))
 
 
+@app.post("/works")
+async def works(request: Request) -> str:
+    size = len(await request.body())
+    await asyncio.sleep(0.01)
+    return str(size)
+
+
+@app.post("/late")
+async def late(request: Request) -> str:
+    await asyncio.sleep(0.2)
+    return str(len(await request.body()))
+
+
 class Poured(Response):
     """What takes longer than a request may, and is sent without a look at what was sent."""
 

@@ -228,6 +228,28 @@ async def test_large_body_behind_a_request_that_is_not_answered(server: LiveServ
         assert memory(server) - before < 5_000_000
 
 
+@pytest.mark.parametrize(("count", "size"), [(60, 30_000), (90, 14_000), (10, 300_000)])
+async def test_bodies_behind_requests_that_are_answered(server: LiveServer, count: int, size: int) -> None:
+    """Whoever sends faster than it is answered has all answered: no more is read than can wait."""
+    async with Peer.raw(server) as peer:
+        post = SIZED.replace(b"/body", b"/works").replace(b"10", b"%d" % size) + bytes(size)
+        peer.writer.writelines([post] * count)
+        for _ in range(count):
+            assert await answered(peer) == b"%d" % size
+
+
+async def test_what_is_no_http_where_a_body_was_not_asked_for_yet(server: LiveServer) -> None:
+    """An application that asks for a body after its request was refused asks nobody."""
+    async with Peer.raw(server) as peer:
+        head = CHUNKED.replace(b"/body", b"/late").replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
+        await peer.send(head)
+        await peer.send(b"no size\r\n")
+        assert await peer.status() == 400
+        assert await peer.gone()
+        # The peer has not gone itself.
+        await asyncio.sleep(0.5)
+
+
 async def test_what_is_no_http_behind_a_request(server: LiveServer) -> None:
     """It is no answer to that request, which is cut off; otherwise it gets 400 and is told of in one line."""
     async with bystander(server):

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -35,6 +36,23 @@ PIPELINED = 100
 #: Bytes of their bodies that may wait. Reading pauses long before, but goes on whenever an application looks
 #: whether its client is there.
 PIPELINED_BODIES = 1024 * 1024
+
+
+class Flow(FlowControl):
+    """When a connection is read on.
+
+    Args:
+        protocol: Whose connection it is.
+    """
+
+    def __init__(self, protocol: HttpProtocol) -> None:
+        super().__init__(protocol.transport)
+        self._protocol = protocol
+
+    def resume_reading(self) -> None:
+        """Read on, unless enough waits and nobody waits for more."""
+        if not self._protocol.has_enough:
+            super().resume_reading()
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -83,6 +101,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Get the socket, and what is left of the time for the first head, in seconds; None: all of it."""
         # uvloop's transports are no subclasses of asyncio's.
         super().connection_made(cast(asyncio.Transport, transport))
+        self.flow = Flow(self)
         patience = self._timeouts.handshake
         left = patience if left is None else left
         self._waiting = self.loop.time() + left - patience
@@ -107,7 +126,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._chunk = b""
         if self._head > self._limits.head:
             self._refuse_head()
-        elif self.pipeline and sum(len(cycle.body) for cycle, _ in self.pipeline) > PIPELINED_BODIES:
+        elif self._bodies > PIPELINED_BODIES:
             self._refuse(
                 HandshakeError(413, f"more than {PIPELINED_BODIES} bytes wait for their request's turn")
             )
@@ -122,6 +141,17 @@ class HttpProtocol(HttpToolsProtocol):
             self._answered.disconnected = True
             self._answered.message_event.set()
         super().connection_lost(exc)
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether many bytes of bodies wait, and the request before them has what it asks for."""
+        answered = self._answered
+        return answered is not None and answered.message_event.is_set() and self._bodies > HIGH_WATER_LIMIT
+
+    @property
+    def _bodies(self) -> int:
+        """Bytes of bodies whose requests' turn has not come."""
+        return sum(len(cycle.body) for cycle, _ in self.pipeline)
 
     # --- The parser's callbacks ----------------------------------------------------------------------
 
@@ -277,8 +307,9 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.close()
         else:
             if self._answering:
-                # For the application its client is gone.
+                # For the application its client is gone, and nothing is asked of it.
                 self.cycle.disconnected = True
+                self.cycle.waiting_for_100_continue = False
                 self.cycle.message_event.set()
             self.transport.write(error.response())
             end_writing(self.transport)
