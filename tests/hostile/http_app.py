@@ -1,10 +1,11 @@
 """What HTTP requests attack: one handler that takes bodies, one that waits, a WebSocket beside them."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -30,6 +31,17 @@ async def works(request: Request) -> str:
     size = len(await request.body())
     await asyncio.sleep(0.01)
     return str(size)
+
+
+@app.post("/streams")
+async def streams(request: Request) -> StreamingResponse:
+    size = len(await request.body())
+
+    async def parts() -> AsyncIterator[str]:
+        await asyncio.sleep(0.005)
+        yield str(size)
+
+    return StreamingResponse(parts(), headers={"Content-Length": str(len(str(size)))})
 
 
 @app.post("/late")

@@ -228,11 +228,14 @@ async def test_large_body_behind_a_request_that_is_not_answered(server: LiveServ
         assert memory(server) - before < 5_000_000
 
 
+@pytest.mark.parametrize("path", [b"/works", b"/streams"])
 @pytest.mark.parametrize(("count", "size"), [(60, 30_000), (90, 14_000), (10, 300_000)])
-async def test_bodies_behind_requests_that_are_answered(server: LiveServer, count: int, size: int) -> None:
+async def test_bodies_behind_requests_that_are_answered(
+    server: LiveServer, path: bytes, count: int, size: int
+) -> None:
     """Whoever sends faster than it is answered has all answered: no more is read than can wait."""
     async with Peer.raw(server) as peer:
-        post = SIZED.replace(b"/body", b"/works").replace(b"10", b"%d" % size) + bytes(size)
+        post = SIZED.replace(b"/body", path).replace(b"10", b"%d" % size) + bytes(size)
         peer.writer.writelines([post] * count)
         for _ in range(count):
             assert await answered(peer) == b"%d" % size

@@ -33,8 +33,8 @@ logger = logging.getLogger("uvicorn.error")
 #: Requests that may wait for the response to the one before (RFC 9112 § 9.3.2).
 PIPELINED = 100
 
-#: Bytes of their bodies that may wait. Reading pauses long before, but goes on whenever an application looks
-#: whether its client is there.
+#: Bytes of their bodies that may wait. Reading pauses long before, but goes on where an application takes
+#: long and looks whether its client is there.
 PIPELINED_BODIES = 1024 * 1024
 
 
@@ -90,6 +90,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._chunk = b""
         # The request that the application answers now; uvicorn's `cycle` is the last that came.
         self._answered: RequestResponseCycle | None = None
+        self._began = 0.0
         self.slot: int | None = None
 
     def __repr__(self) -> str:
@@ -144,9 +145,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     @property
     def has_enough(self) -> bool:
-        """Whether many bytes of bodies wait, and the request before them has what it asks for."""
-        answered = self._answered
-        return answered is not None and answered.message_event.is_set() and self._bodies > HIGH_WATER_LIMIT
+        """Whether many bytes of bodies wait, and the request before them need not learn of an end yet."""
+        if self._answered is None or self._bodies <= HIGH_WATER_LIMIT:
+            return False
+        young = self.loop.time() - self._began < self._timeouts.handshake
+        return young or self._answered.message_event.is_set()
 
     @property
     def _bodies(self) -> int:
@@ -224,7 +227,7 @@ class HttpProtocol(HttpToolsProtocol):
         protocol.begin(request, early)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._answered = cycle
+        self._answered, self._began = cycle, self.loop.time()
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             try:
