@@ -44,6 +44,13 @@ async def streams(request: Request) -> StreamingResponse:
     return StreamingResponse(parts(), headers={"Content-Length": str(len(str(size)))})
 
 
+@app.post("/watches")
+async def watches(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    print("its client is gone", flush=True)
+
+
 @app.post("/late")
 async def late(request: Request) -> str:
     await asyncio.sleep(0.2)

@@ -241,6 +241,19 @@ async def test_bodies_behind_requests_that_are_answered(
             assert await answered(peer) == b"%d" % size
 
 
+@pytest.mark.parametrize("size", [70_000, 300_000])
+async def test_leaves_with_a_body_behind_a_request_that_waits(server: LiveServer, size: int) -> None:
+    """An application that waits for its client's end learns of it, whatever waits behind its request."""
+    before = server.output().count("its client is gone")
+    async with bystander(server) as honest, Peer.raw(server) as peer:
+        post = SIZED.replace(b"/body", b"/watches")
+        await peer.send(post + b"0123456789" + post.replace(b"10", b"%d" % (2 * size)) + bytes(size))
+        await honest.gets(1)
+        peer.reset()
+        while server.output().count("its client is gone") == before:
+            await honest.gets(100)
+
+
 async def test_what_is_no_http_where_a_body_was_not_asked_for_yet(server: LiveServer) -> None:
     """An application that asks for a body after its request was refused asks nobody."""
     async with Peer.raw(server) as peer:

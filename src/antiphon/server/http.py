@@ -254,6 +254,9 @@ class HttpProtocol(HttpToolsProtocol):
         """See whether what has to come took too long."""
         now, patience = self.loop.time(), self._timeouts.handshake
         if self._peer_waits:
+            if self._answered is not None and not self._answered.message_event.is_set():
+                # The application may wait for its client's end, which nobody sees while reading pauses.
+                self.flow.resume_reading()
             # It may do so until the next turn, and then has all of its time.
             self._waiting = now + patience
             return patience
